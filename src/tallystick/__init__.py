@@ -1,0 +1,1 @@
+"""Tallystick: payments and subscriptions on PostgreSQL and Stripe."""

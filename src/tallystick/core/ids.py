@@ -1,0 +1,37 @@
+"""Identifiers: ours are UUIDs that sort by creation, Stripe's are opaque strings with a prefix."""
+
+import os
+import re
+import time
+import uuid
+from zlib import crc32
+
+__all__ = ["is_stripe_id", "lane_of", "new_id", "parse_uuid"]
+
+_STRIPE_ID = re.compile(r"[a-z]+(?:_[A-Za-z0-9]+)+\Z")
+
+
+def new_id() -> uuid.UUID:
+    """A UUID of version 7 (RFC 9562): milliseconds, then randomness, so that indexes grow at one end."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    return uuid.UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
+
+
+def parse_uuid(text: str) -> uuid.UUID | None:
+    """The UUID that `text` spells in its canonical 36 characters, else None."""
+    if len(text) != 36:
+        return None
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def is_stripe_id(text: str, prefix: str) -> bool:
+    """Whether `text` can be a Stripe id of this kind, e.g. `pi_`; Stripe ids have up to 255 characters."""
+    return text.startswith(prefix) and len(text) <= 255 and _STRIPE_ID.match(text) is not None
+
+
+def lane_of(key: str, lanes: int) -> int:
+    """The lane (0 … lanes-1) that keeps everything about `key` in order; the same on every machine."""
+    return crc32(key.encode()) % lanes
