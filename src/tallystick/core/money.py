@@ -31,9 +31,7 @@ class Money:
         return Decimal(self.amount).scaleb(-CURRENCIES[self.currency].exponent)
 
 
-def check_amount(
-    amount: int, currency: str, *, minimum: int = 0, maximum: int = MAX_AMOUNT
-) -> AmountProblem | None:
+def check_amount(amount: int, currency: str, *, minimum: int = 0, maximum: int = MAX_AMOUNT) -> AmountProblem | None:
     """Whether Stripe takes a charge of this amount; `minimum` and `maximum` narrow Stripe's own bounds."""
     known = find_currency(currency)
     if known is None:

@@ -1,0 +1,1 @@
+"""Our plumbing: database, work queue, mail transport, logs, tokens. It knows no business noun."""

@@ -1,0 +1,11 @@
+"""${message}"""
+
+from tallystick.migrations.sql import run
+
+revision = "${up_revision}"
+down_revision = ${repr(down_revision)}
+
+
+def upgrade() -> None:
+    run("""
+    """)

@@ -1,0 +1,143 @@
+"""PostgreSQL: one pool, explicit transactions, and a guard against calling out while one is open."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+__all__ = ["WEATHER", "Connection", "Database", "Record", "Transaction", "assert_no_transaction", "listen"]
+
+Record: TypeAlias = asyncpg.Record
+Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+# The same object; the name in a signature says that the caller owns the transaction and will commit it.
+Transaction: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+
+Result = TypeVar("Result")
+
+WEATHER = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    OSError,
+    TimeoutError,
+)
+"""What PostgreSQL or the way to it does to us now and then: try again later, it is nobody's fault."""
+
+_CONTENTION = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_open_transactions: ContextVar[int] = ContextVar("open_transactions", default=0)
+
+
+def assert_no_transaction() -> None:
+    """Called by everything that goes over the network: a transaction held meanwhile would hold its locks."""
+    if _open_transactions.get():
+        raise AssertionError("a network call inside a database transaction")
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
+        decoder=lambda data: msgspec.json.decode(data[1:]),
+        format="binary",
+    )
+
+
+class Database:
+    """A pool of connections whose `search_path` is our schema."""
+
+    def __init__(self, pool: "asyncpg.Pool[Record]", schema: str) -> None:
+        self._pool = pool
+        self.schema = schema
+
+    @classmethod
+    async def connect(cls, url: str, *, schema: str = "public", size: int = 16, name: str = "tallystick") -> "Database":
+        """Open the pool; raises one of `WEATHER` when the server cannot be reached."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            command_timeout=30,
+            timeout=10,
+            max_inactive_connection_lifetime=300,
+            init=_prepare,
+            server_settings={
+                "search_path": schema,
+                "application_name": name,
+                "timezone": "UTC",
+                "idle_in_transaction_session_timeout": "60s",
+                "jit": "off",
+            },
+        )
+        return cls(pool, schema)
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for reads, each statement on its own."""
+        async with self._pool.acquire(timeout=10) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction: commits at the end of the block, rolls back when it raises."""
+        async with self._pool.acquire(timeout=10) as connection:
+            token = _open_transactions.set(_open_transactions.get() + 1)
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                _open_transactions.reset(token)
+
+    async def run(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+        """`work` in a transaction, done again (at most three times) when PostgreSQL chose it as a deadlock's victim."""
+        for last in (False, False, True):
+            try:
+                async with self.transaction() as tx:
+                    return await work(tx)
+            except _CONTENTION:
+                if last:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def ping(self) -> None:
+        """Raise unless the server answers within two seconds."""
+        async with asyncio.timeout(2), self.connection() as connection:
+            await connection.fetchval("SELECT 1")
+
+
+async def listen(database: Database, channel: str, wake: Callable[[], None], stop: asyncio.Event) -> None:
+    """Call `wake` on every NOTIFY of `channel` until `stop`; a lost connection is opened again.
+
+    A notification is a hint only: whoever listens polls as well.
+    """
+    while not stop.is_set():
+        try:
+            async with database.connection() as connection:
+                gone = asyncio.Event()
+                connection.add_termination_listener(lambda _, gone=gone: gone.set())
+                await connection.add_listener(channel, lambda *_: wake())
+                wake()
+                waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(gone.wait())}
+                _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for task in pending:
+                    task.cancel()
+        except WEATHER:
+            await asyncio.sleep(0.5)

@@ -1,0 +1,68 @@
+"""Bring a schema up to date; Alembic is loaded only when there is something to do."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+import tallystick.migrations
+
+__all__ = ["head_revision", "migrate", "schema_is_current"]
+
+_FOLDER = Path(tallystick.migrations.__file__).parent
+_LOCK = 0x7A11757C
+
+
+def head_revision() -> str:
+    """The newest revision, read off the file names (`0001_….py`), which a test holds against Alembic's own view."""
+    return max(found[1] for path in (_FOLDER / "versions").glob("*.py") if (found := re.match(r"(\d{4})_", path.name)))
+
+
+async def schema_is_current(url: str, schema: str) -> bool:
+    """Whether `schema` is at the newest revision."""
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        return await _current(connection, schema) == head_revision()
+    finally:
+        await connection.close()
+
+
+async def _current(connection: Any, schema: str) -> str | None:
+    if await connection.fetchval("SELECT to_regclass($1)", f'"{schema}".alembic_version') is None:
+        return None
+    revision: str | None = await connection.fetchval(f'SELECT version_num FROM "{schema}".alembic_version')
+    return revision
+
+
+async def migrate(url: str, schema: str) -> list[str]:
+    """Apply what is missing and return the revisions applied, oldest first; two callers take turns."""
+    if await schema_is_current(url, schema):
+        return []
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    applied: list[str] = []
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.attributes.update(schema=schema, applied=applied)
+
+    def upgrade(connection: Any) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    engine = create_async_engine(re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+            await connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+            await connection.execute(text(f'SET search_path TO "{schema}"'))
+            await connection.commit()
+            await connection.run_sync(upgrade)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+    return applied

@@ -1,0 +1,235 @@
+"""Every setting, read once from the environment, checked as a whole, and handed down frozen.
+
+A setting `X` may also be given as a file: `X_FILE=/run/secrets/x` (for container secrets).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from tallystick.core.currencies import CURRENCIES
+
+__all__ = ["STRIPE_API_BASE", "Settings", "SettingsError", "load_settings"]
+
+STRIPE_API_BASE = "https://api.stripe.com"
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the message names every variable at fault and what it should be."""
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+CommaList = Annotated[list[str], BeforeValidator(_split)]
+SecretList = Annotated[list[SecretStr], BeforeValidator(_split)]
+
+
+class Settings(BaseModel):
+    """The settings of one installation. Amounts are minor units of their currency."""
+
+    model_config = ConfigDict(frozen=True)
+
+    # Where we are
+    environment: Literal["production", "development", "test"] = "production"
+    public_url: str | None = None
+    installation_id: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+
+    # PostgreSQL
+    database_url: SecretStr
+    database_schema: str = Field(default="public", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    database_pool_size: int = Field(default=16, ge=2, le=200)
+
+    # Stripe
+    stripe_publishable_key: str = ""
+    stripe_secret_key: SecretStr
+    stripe_webhook_secret: SecretList
+    stripe_api_version: str = Field(default="2023-10-16", pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z_]+)?$")
+    stripe_api_base: str = STRIPE_API_BASE
+    stripe_event_polling: bool = False
+    stripe_timeout_s: float = Field(default=20.0, gt=0, le=80)
+    stripe_background_rate: int = Field(default=10, ge=1, le=100, description="background calls a second")
+
+    # Payments
+    default_currency: str = "usd"
+    max_payment_amount: int = Field(default=100_000, ge=1)
+    min_payment_amount: int = Field(default=50, ge=1)
+    auto_capture_payments: bool = True
+    abandoned_payment_days: int = Field(default=7, ge=1, le=365)
+    payment_return_url: str | None = None
+
+    # Subscriptions
+    default_trial_days: int = Field(default=14, ge=0, le=730)
+    allow_multiple_subscriptions: bool = False
+    proration_behavior: Literal["create_prorations", "always_invoice", "none"] = "create_prorations"
+    grace_period_days: int = Field(default=3, ge=0, le=90)
+    max_retry_attempts: int = Field(default=3, ge=0, le=20)
+
+    # Webhooks
+    webhook_max_retries: int = Field(default=3, ge=0, le=50)
+    webhook_retry_delay: int = Field(default=1000, ge=1, le=86_400_000, description="milliseconds")
+    webhook_tolerance_s: int = Field(default=300, ge=1, le=3600)
+
+    # Access
+    jwt_secret: SecretStr | None = None
+    jwt_jwks_url: str | None = None
+    jwt_issuer: str = "tallystick"
+    jwt_audience: str = "tallystick"
+    jwt_roles_claim: str = "roles"
+
+    # Mail
+    smtp_url: SecretStr | None = None
+    mail_from: str = "Payments <payments@localhost>"
+    admin_email: str | None = None
+    mail_locale: Literal["en", "de", "ja"] = "en"
+    mails_disabled: CommaList = []
+    mail_templates_dir: Path | None = None
+
+    # Limits and logs
+    request_body_max_bytes: int = Field(default=64 * 1024, ge=1024, le=10 * 1024 * 1024)
+    webhook_body_max_bytes: int = Field(default=1024 * 1024, ge=1024, le=10 * 1024 * 1024)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    payment_amount_limits: dict[str, tuple[int | None, int | None]] = Field(default_factory=dict, exclude=True)
+
+    @property
+    def live(self) -> bool:
+        """Whether the secret key moves real money."""
+        return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether "Stripe" is something else than Stripe."""
+        return self.stripe_api_base != STRIPE_API_BASE
+
+    def amount_limits(self, currency: str) -> tuple[int, int]:
+        """Smallest and largest payment in minor units of `currency`.
+
+        `MIN_PAYMENT_AMOUNT_JPY` and `MAX_PAYMENT_AMOUNT_JPY` set a currency's own, else the general
+        figures hold.
+        """
+        low, high = self.payment_amount_limits.get(currency, (None, None))
+        return low or self.min_payment_amount, high or self.max_payment_amount
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [*_key_problems(self), *_access_problems(self), *_live_problems(self)]
+        if self.default_currency not in CURRENCIES:
+            problems.append("DEFAULT_CURRENCY: not a currency that Stripe takes (lower-case ISO code, e.g. usd)")
+        if self.min_payment_amount > self.max_payment_amount:
+            problems.append("MIN_PAYMENT_AMOUNT: is larger than MAX_PAYMENT_AMOUNT")
+        if urlsplit(self.database_url.get_secret_value()).scheme not in ("postgresql", "postgres"):
+            problems.append("DATABASE_URL: should be postgresql://user:password@host:port/database")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def _key_problems(settings: Settings) -> list[str]:
+    problems = []
+    secret, publishable = settings.stripe_secret_key.get_secret_value(), settings.stripe_publishable_key
+    if not secret.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
+        problems.append("STRIPE_SECRET_KEY: should begin with sk_test_, sk_live_, rk_test_ or rk_live_")
+    if publishable and not publishable.startswith(("pk_test_", "pk_live_")):
+        problems.append("STRIPE_PUBLISHABLE_KEY: should begin with pk_test_ or pk_live_")
+    elif publishable and publishable.startswith("pk_live_") != settings.live:
+        problems.append("STRIPE_PUBLISHABLE_KEY: is of another mode (test, live) than STRIPE_SECRET_KEY")
+    if not settings.stripe_webhook_secret and not settings.stripe_event_polling:
+        problems.append("STRIPE_WEBHOOK_SECRET: is empty; without it no webhook can be trusted")
+    if any(not secret.get_secret_value().startswith("whsec_") for secret in settings.stripe_webhook_secret):
+        problems.append("STRIPE_WEBHOOK_SECRET: each secret should begin with whsec_ (several: comma-separated)")
+    return problems
+
+
+def _access_problems(settings: Settings) -> list[str]:
+    if settings.jwt_secret is None and settings.jwt_jwks_url is None:
+        return ["JWT_SECRET or JWT_JWKS_URL: one of them is needed to check access tokens"]
+    if settings.jwt_secret is not None and len(settings.jwt_secret.get_secret_value().encode()) < 32:
+        return ["JWT_SECRET: should have at least 32 bytes (RFC 7518, 3.2)"]
+    return []
+
+
+def _live_problems(settings: Settings) -> list[str]:
+    if not settings.live:
+        return []
+    problems = []
+    if settings.sandboxed:
+        problems.append("STRIPE_SECRET_KEY: a live key never talks to the sandbox (STRIPE_API_BASE is set)")
+    if settings.environment != "production":
+        problems.append(f"STRIPE_SECRET_KEY: a live key is refused where ENVIRONMENT={settings.environment}")
+    if not (settings.public_url or "").startswith("https://"):
+        problems.append("PUBLIC_URL: should be the https:// address of this service when the key is live")
+    return problems
+
+
+def _currency_limits(
+    environment: Mapping[str, str],
+) -> tuple[dict[str, tuple[int | None, int | None]], list[str]]:
+    limits: dict[str, tuple[int | None, int | None]] = {}
+    problems = []
+    for name, value in environment.items():
+        which, _, code = name.upper().partition("_PAYMENT_AMOUNT_")
+        if which not in ("MIN", "MAX") or not code:
+            continue
+        currency = code.lower()
+        if currency not in CURRENCIES:
+            problems.append(f"{name}: {code} is not a currency that Stripe takes")
+        elif not value.isdecimal() or int(value) < 1:
+            problems.append(f"{name}: should be a whole number of minor units, 1 or more")
+        else:
+            low, high = limits.get(currency, (None, None))
+            limits[currency] = (int(value), high) if which == "MIN" else (low, int(value))
+    return limits, problems
+
+
+def _with_files(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    values, problems = dict(environment), []
+    for name, path in environment.items():
+        if name.endswith("_FILE") and name[:-5].lower() in Settings.model_fields:
+            try:
+                values[name[:-5]] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                problems.append(f"{name}: cannot be read ({error.strerror})")
+    return values, problems
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings that `environment` gives.
+
+    Raises:
+        SettingsError: with one line for every variable at fault; no value is repeated, as it may be a secret.
+    """
+    values, problems = _with_files(environment)
+    limits, more = _currency_limits(values)
+    problems += more
+    known = {name.lower(): value for name, value in values.items() if name.lower() in Settings.model_fields}
+    known = {name: value for name, value in known.items() if value != "" or name == "stripe_publishable_key"}
+    try:
+        settings = Settings.model_validate({**known, "payment_amount_limits": limits})
+    except ValidationError as error:
+        problems += [line for found in error.errors() for line in _lines(found)]
+    if problems:
+        raise SettingsError("The settings cannot be used:\n" + "\n".join(f"  {line}" for line in problems))
+    return settings
+
+
+def _lines(found: Any) -> list[str]:
+    message = str(found["msg"]).removeprefix("Value error, ")
+    if not found["loc"]:
+        return message.splitlines()
+    if found["type"] == "missing":
+        message = "is not set"
+    return [f"{str(found['loc'][0]).upper()}: {message[0].lower()}{message[1:]}"]

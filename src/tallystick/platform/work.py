@@ -1,0 +1,176 @@
+"""Due work: rows written in the transaction of their cause, done later by any worker on any machine.
+
+A queue is a table with the columns `id, kind or template, state, due_at, not_before, leased_until, attempts,
+last_error, finished_at`. `due_at` is business time (it can be moved), `not_before` and `leased_until` are wall
+time. A worker takes rows under a lease, works with no transaction open, and reports; when it dies, the lease
+runs out and another takes them. A row may therefore be worked on twice: the work itself must bear that.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from tallystick.core.clock import Clock
+from tallystick.core.ids import new_id
+from tallystick.platform.database import WEATHER, Database, Record, Transaction
+
+__all__ = ["Queue", "Retry", "WorkItem", "backoff", "enqueue", "pause", "run_queue"]
+
+log = structlog.get_logger()
+
+_LEASE = timedelta(seconds=60)
+_POLL_S = 1.0
+
+
+class Retry(Exception):
+    """This item could not be done now. `counted` tells whether it was its own fault and uses up an attempt."""
+
+    def __init__(self, reason: str, *, after: timedelta | None = None, counted: bool = True) -> None:
+        super().__init__(reason)
+        self.after = after
+        self.counted = counted
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One row of the table `work`: `payload` is what its kind needs, `attempts` how often it failed so far."""
+
+    id: UUID
+    kind: str
+    business_key: str
+    payload: Mapping[str, Any]
+    attempts: int
+
+
+def backoff(attempts: int, base: timedelta, most: timedelta = timedelta(hours=1)) -> timedelta:
+    """The delay after the `attempts`-th failure (1 is the first): doubling, with up to a quarter of jitter."""
+    plain: timedelta = min(base * 2 ** min(attempts - 1, 30), most)
+    return plain * (1 + random.random() / 4)
+
+
+async def enqueue(
+    tx: Transaction,
+    kind: str,
+    business_key: str,
+    payload: Mapping[str, Any],
+    *,
+    due_at: datetime,
+) -> None:
+    """Queue one piece of work. While one with this key is queued, another is not added (but is due as early)."""
+    await tx.execute(
+        """
+        INSERT INTO work (id, kind, business_key, payload, due_at) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (business_key) WHERE state = 'queued' DO UPDATE SET due_at = least(work.due_at, excluded.due_at)
+        """,
+        new_id(),
+        kind,
+        business_key,
+        dict(payload),
+        due_at,
+    )
+
+
+class Queue:
+    """Taking, finishing and putting back rows of one queue table (`work`, `mails`)."""
+
+    def __init__(self, database: Database, clock: Clock, table: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._table = table
+
+    async def take(self, limit: int) -> Sequence[Record]:
+        """Up to `limit` due rows, whole, leased to the caller for a minute; oldest due first."""
+        wall = self._clock.wall()
+        async with self._database.connection() as connection:
+            return await connection.fetch(
+                f"""
+                UPDATE {self._table} SET leased_until = $3
+                WHERE id IN (
+                    SELECT id FROM {self._table}
+                    WHERE state = 'queued' AND due_at <= $1 AND not_before <= $2
+                      AND (leased_until IS NULL OR leased_until < $2)
+                    ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+                )
+                RETURNING *
+                """,
+                self._clock.now(),
+                wall,
+                wall + _LEASE,
+                limit,
+            )
+
+    async def finish(self, item_id: UUID, state: str = "done") -> None:
+        """Mark a row as over."""
+        async with self._database.connection() as connection:
+            await self.finish_in(connection, item_id, state)
+
+    async def finish_in(self, tx: Transaction, item_id: UUID, state: str = "done") -> None:
+        """Mark a row as over in the caller's transaction."""
+        await tx.execute(
+            f"UPDATE {self._table} SET state = $2, leased_until = NULL, finished_at = $3 WHERE id = $1",
+            item_id,
+            state,
+            self._clock.now(),
+        )
+
+    async def put_back(self, item_id: UUID, error: str, delay: timedelta, *, counted: bool) -> None:
+        """Release a row to be taken again after `delay` of wall time."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                f"""
+                UPDATE {self._table}
+                SET leased_until = NULL, not_before = $2, last_error = $3, attempts = attempts + $4 WHERE id = $1
+                """,
+                item_id,
+                self._clock.wall() + delay,
+                error[:500],
+                int(counted),
+            )
+
+
+async def run_queue(
+    queue: Queue,
+    work: Callable[[Record], Awaitable[None]],
+    *,
+    stop: asyncio.Event,
+    wake: asyncio.Event,
+    concurrency: int = 8,
+) -> None:
+    """Work off a queue until `stop`. `work` reports through the queue itself; what it raises is put back."""
+
+    async def one(row: Record) -> None:
+        try:
+            await work(row)
+        except WEATHER:
+            log.warning("work.weather", id=str(row["id"]))
+        except Exception:
+            log.exception("work.failed", id=str(row["id"]))
+            await queue.put_back(
+                row["id"], "internal error", backoff(row["attempts"] + 1, timedelta(seconds=5)), counted=True
+            )
+
+    while not stop.is_set():
+        rows: Sequence[Record] = ()
+        try:
+            rows = await queue.take(concurrency)
+            await asyncio.gather(*(one(row) for row in rows))
+        except WEATHER as error:
+            log.warning("work.weather", error=type(error).__name__)
+            await asyncio.sleep(0.5)
+        if len(rows) < concurrency:
+            await pause(_POLL_S, stop, wake)
+
+
+async def pause(seconds: float, stop: asyncio.Event, wake: asyncio.Event) -> None:
+    """Sleep until `wake` or `stop` is set, at most `seconds`; clears `wake`."""
+    waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(wake.wait())}
+    _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    wake.clear()
