@@ -14,6 +14,7 @@ __all__ = [
     "NotFound",
     "Unauthorized",
     "Unavailable",
+    "problem",
 ]
 
 
@@ -24,7 +25,7 @@ class DomainError(Exception):
     `field` names the input at fault. `extra` joins the problem document as it is.
     """
 
-    code: ClassVar[str] = "ERROR"
+    code: str = "ERROR"
     status: ClassVar[int] = 400
     title: ClassVar[str] = "The request could not be carried out"
     action: ClassVar[str] = "Correct the request and send it again."
@@ -79,3 +80,20 @@ class Unavailable(DomainError):
     code, status = "SERVICE_UNAVAILABLE", 503
     title = "The service is not available at the moment"
     action = "Send the same request again a little later, with the same Idempotency-Key."
+
+
+def problem(error: DomainError, request_id: str | None = None) -> dict[str, Any]:
+    """The problem document of an error."""
+    document: dict[str, Any] = {
+        "type": f"urn:tallystick:error:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "suggested_action": error.suggested_action,
+    }
+    if error.field:
+        document["field"] = error.field
+    if request_id:
+        document["request_id"] = request_id
+    return {**document, **error.extra}

@@ -98,9 +98,7 @@ def assets_app() -> Starlette:
 @cache
 def _assets() -> dict[str, tuple[bytes, str]]:
     """Content and short hash of each file, by name; a handful of small files, so read once."""
-    files = {
-        path.name: path.read_bytes() for path in (_HERE / "assets").iterdir() if path.suffix in _MEDIA_TYPES
-    }
+    files = {path.name: path.read_bytes() for path in (_HERE / "assets").iterdir() if path.suffix in _MEDIA_TYPES}
     return {name: (body, hashlib.sha256(body).hexdigest()[:12]) for name, body in files.items()}
 
 

@@ -1,0 +1,95 @@
+#!/bin/sh
+# Set up .venv from the committed lock, or do nothing when it is up to date.
+#
+#   scripts/bootstrap.sh        what `tallystick dev` needs
+#   scripts/bootstrap.sh test   what the checks and tests need, too
+#
+# PYTHON=/path/to/python chooses the interpreter. Needs nothing but Python 3.11 or later.
+set -eu
+
+cd "$(dirname "$0")/.."
+set_of=${1:-run}
+venv=.venv
+python=$venv/bin/python
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "bootstrap: $*"; exit 1; }
+
+# The test set contains the other; once it is there, it stays.
+if [ -x "$venv/bin/pytest" ]; then set_of=test; fi
+case $set_of in
+  run) lock=requirements.lock ;;
+  test) lock=requirements-dev.lock ;;
+  *) fail "unknown set $set_of (run or test)" ;;
+esac
+
+# A virtual environment does not survive being moved, so the folder is part of the stamp.
+stamp="$set_of $(cat "$lock" pyproject.toml scripts/bootstrap.sh scripts/uv.txt | cksum) $(pwd)"
+if [ -x "$python" ] && [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+find_python() {
+  if [ -n "${PYTHON:-}" ]; then
+    new_enough "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.11 or later"
+    echo "$PYTHON"
+    return
+  fi
+  for candidate in python3.13 python3.12 python3.11 python3 python; do
+    if new_enough "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done
+  fail "no Python 3.11 or later was found. Install one (Debian, Ubuntu: apt install python3 python3-venv;" \
+    "Fedora: dnf install python3; macOS: brew install python), or set PYTHON to its path."
+}
+
+# Usable: it starts, is new enough, has pip, and was made in this folder.
+usable() {
+  new_enough "$python" && "$python" -m pip --version >/dev/null 2>&1 &&
+    [ "$("$python" -c 'import os, sys; print(os.path.samefile(sys.prefix, ".venv"))' 2>/dev/null)" = True ] &&
+    { [ ! -e "$venv/bin/tallystick" ] || grep -q "$(pwd)/$venv" "$venv/bin/tallystick"; }
+}
+
+make_venv() {
+  base=$(find_python)
+  "$base" -c 'import ensurepip, venv' >/dev/null 2>&1 ||
+    fail "$base cannot make virtual environments. Install its venv package (Debian, Ubuntu: apt install python3-venv)."
+  say "Making $venv with $("$base" --version) ..."
+  rm -rf "$venv"
+  "$base" -m venv "$venv" || fail "the virtual environment could not be made"
+}
+
+# uv knows nothing of pip's settings; where pip was told of another index, uv is told of it too.
+tell_uv_of_the_index() {
+  if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
+    index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
+    if [ -n "$index" ]; then export UV_DEFAULT_INDEX="$index"; fi
+  fi
+}
+
+by_uv() {
+  "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r scripts/uv.txt || return 1
+  tell_uv_of_the_index
+  uv="$venv/bin/uv pip"
+  $uv sync --quiet --python "$python" --require-hashes --compile-bytecode "$lock" || return 1
+  $uv install --quiet --python "$python" --no-deps --no-build-isolation -e . || return 1
+}
+
+by_pip() {
+  pip="$python -m pip install --quiet --disable-pip-version-check"
+  $pip --require-hashes -r "$lock" || return 1
+  $pip --no-deps --no-build-isolation -e . || return 1
+}
+
+usable || make_venv
+rm -f "$venv/stamp"
+say "Installing the locked packages into $venv (once; about a minute on a slow line) ..."
+if ! by_uv; then
+  say "uv could not do it; trying pip ..."
+  by_pip || fail "the packages could not be installed; the reason is above"
+fi
+"$python" -m compileall -q src/tallystick || true
+printf '%s' "$stamp" >"$venv/stamp"
+say "Done."

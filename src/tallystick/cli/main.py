@@ -1,0 +1,60 @@
+"""The entry point: names every command, and imports the one that is called."""
+
+import importlib.util
+import os
+import sys
+from importlib.metadata import version
+
+from cyclopts import App
+
+from tallystick.cli.errors import Problem
+
+__all__ = ["build_app", "main"]
+
+# name → where it is, what it does. A group that is not there (yet) is left out.
+_COMMANDS = {
+    "dev": ("dev:dev", "Run everything on this machine: database, API, worker, offline Stripe, mailbox."),
+    "demo": ("demo:app", "Play a payment's story against a running `dev` and show each step."),
+    "token": ("tokens:token", "Print an access token for a running (or the last) `dev`."),
+    "events": ("events:app", "List, show, replay and discard webhook events."),
+    "serve": ("serve:serve", "Serve the API and its pages (production)."),
+    "worker": ("worker:worker", "Do the background work (production; run as many as you like)."),
+    "migrate": ("migrate:migrate", "Bring the database schema up to date."),
+    "sandbox": ("sandbox:sandbox", "Serve the offline Stripe by itself."),
+}
+
+
+def build_app() -> App:
+    """All commands, none of them imported."""
+    app = App(
+        name="tallystick",
+        help="Payments and subscriptions on PostgreSQL and Stripe.",
+        version=lambda: version("tallystick"),
+    )
+    for name, (place, text) in _COMMANDS.items():
+        module, _, attribute = place.partition(":")
+        if importlib.util.find_spec(f"tallystick.cli.{module}") is not None:
+            app.command(f"tallystick.cli.{module}:{attribute}", name=name, help=text)
+    return app
+
+
+def main() -> None:
+    """Run the command of `sys.argv`. Exits with 0 done, 1 failed, 2 wrongly asked."""
+    try:
+        build_app()()
+    except Exception as error:
+        if os.environ.get("TALLYSTICK_DEBUG") == "1":
+            raise
+        print(f"tallystick: {_explain(error)}", file=sys.stderr)
+        sys.exit(error.code if isinstance(error, Problem) else 1)
+
+
+def _explain(error: Exception) -> str:
+    # Our own errors are written for people; anything else is a bug or the machine.
+    if type(error).__module__.startswith("tallystick."):
+        return str(error)
+    return f"{type(error).__name__}: {error} (TALLYSTICK_DEBUG=1 shows where)"
+
+
+if __name__ == "__main__":
+    main()

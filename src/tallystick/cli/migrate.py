@@ -1,0 +1,61 @@
+"""`tallystick migrate`: the database schema."""
+
+import asyncio
+import os
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tallystick.cli.errors import Problem
+
+__all__ = ["migrate", "preload", "run"]
+
+
+def migrate(*, check: Annotated[bool, Parameter(negative=())] = False, database_url: str | None = None) -> None:
+    """Bring the schema DATABASE_SCHEMA of DATABASE_URL up to date; safe to run from several places at once.
+
+    Parameters
+    ----------
+    check: Change nothing; exit with 1 if the schema is behind.
+    database_url: Another database than that of DATABASE_URL.
+    """
+    url = database_url or os.environ.get("DATABASE_URL")
+    if not url:
+        raise Problem("DATABASE_URL is not set: postgresql://user:password@host:port/database", 2)
+    schema = os.environ.get("DATABASE_SCHEMA") or "public"
+    try:
+        asyncio.run(_check(url, schema) if check else _migrate(url, schema))
+    except OSError as error:
+        raise Problem(f"The database cannot be reached: {error}") from error
+
+
+def preload() -> None:
+    """Import all that migrating needs (a second), before the database is known."""
+    import alembic.command
+    import sqlalchemy.ext.asyncio
+
+    import tallystick.platform.migrate
+
+    del alembic.command, sqlalchemy.ext.asyncio, tallystick.platform.migrate
+
+
+def run() -> None:
+    """Migrate as the environment says."""
+    migrate()
+
+
+async def _check(url: str, schema: str) -> None:
+    from tallystick.platform.migrate import schema_is_current
+
+    if not await schema_is_current(url, schema):
+        raise Problem(f"The schema {schema!r} is behind: run `tallystick migrate`.")
+    print(f"The schema {schema!r} is up to date.")
+
+
+async def _migrate(url: str, schema: str) -> None:
+    from tallystick.platform.migrate import migrate as apply
+
+    applied = await apply(url, schema)
+    for revision in applied:
+        print(f"applied {revision}")
+    print(f"The schema {schema!r} is up to date.")

@@ -1,0 +1,51 @@
+"""`tallystick serve`: the API and its pages."""
+
+import os
+from typing import Any
+
+from tallystick.cli.errors import Problem
+from tallystick.cli.web import run_web
+
+__all__ = ["application", "preload", "run", "serve"]
+
+
+def serve(*, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
+    """Serve the API and its pages; all settings come from the environment.
+
+    Parameters
+    ----------
+    host: The address to listen on; 0.0.0.0 for all.
+    port: The port to listen on.
+    workers: How many processes share the port.
+    """
+    if workers < 1:
+        raise Problem("--workers: should be 1 or more", 2)
+    run(host=host, port=port, workers=workers)
+
+
+def preload() -> None:
+    """Import all that serving needs (most of the start-up time), before the settings are known."""
+    import httptools
+    import uvicorn
+    import uvloop
+
+    import tallystick.app
+
+    del httptools, uvicorn, uvloop, tallystick.app
+
+
+def run(*, host: str, port: int, workers: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests finish. Raises SettingsError."""
+    app = application()
+    if workers == 1:
+        run_web(app, host=host, port=port)
+    else:
+        run_web("tallystick.cli.serve:application", host=host, port=port, workers=workers)
+
+
+def application() -> Any:
+    """The ASGI application that the environment describes. Raises SettingsError."""
+    from tallystick.app import create_app
+    from tallystick.platform.settings import load_settings
+
+    return create_app(load_settings(os.environ))

@@ -1,0 +1,1 @@
+"""Users of the host application and the Stripe customers they are."""

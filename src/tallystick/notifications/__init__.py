@@ -1,0 +1,1 @@
+"""What goes out to people and programs: mails now, queued in the transaction of their cause."""

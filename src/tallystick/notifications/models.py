@@ -1,0 +1,98 @@
+"""What a mail is, from the request to the row of the outbox."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID
+
+from tallystick.platform.database import Record
+
+__all__ = ["TEMPLATES", "Mail", "MailRequest", "MailState", "NewMail", "RenderedMail", "UnknownTemplate"]
+
+TEMPLATES = frozenset({"payment_confirmation", "payment_failed", "refund", "refund_failed", "staff_alert"})
+"""The mails there are; each is a folder of `templates/` and a section of every file of `texts/`."""
+
+
+class UnknownTemplate(ValueError):
+    """There is no mail of this name: a mistake in the calling code, or in a setting."""
+
+
+class MailState(StrEnum):
+    """Where a mail stands; all but `QUEUED` are final."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    SUPERSEDED = "superseded"
+    DISABLED = "disabled"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class MailRequest:
+    """A mail to be queued, once for each `business_key` (for example `payment_confirmation:<payment id>`).
+
+    `locale` is what the user is known to read (`de`, `de-AT`); None is the installation's own. `context` is
+    JSON: amounts as integers in minor units beside their `currency`, times as RFC 3339 text, None for unknown.
+    `due_at` is business time.
+    """
+
+    business_key: str
+    template: str
+    recipient: str
+    locale: str | None
+    context: Mapping[str, Any]
+    user_id: UUID | None
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewMail:
+    """A row for the outbox. `problem` says why it is stored dead."""
+
+    id: UUID
+    request: MailRequest
+    recipient: str
+    locale: str
+    context: Mapping[str, Any]
+    state: MailState
+    message_id: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A row of the outbox that is due; `attempts` is how often it failed so far."""
+
+    id: UUID
+    business_key: str
+    template: str
+    recipient: str
+    locale: str
+    context: Mapping[str, Any]
+    message_id: str
+    attempts: int
+
+    @classmethod
+    def of(cls, row: Record) -> Self:
+        return cls(
+            id=row["id"],
+            business_key=row["business_key"],
+            template=row["template"],
+            recipient=row["recipient"],
+            locale=row["locale"],
+            context=row["context"],
+            message_id=row["message_id"],
+            attempts=row["attempts"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedMail:
+    """A mail as it is read: one line of subject, plain text, and HTML with its styles inlined."""
+
+    subject: str
+    text: str
+    html: str
+    language: str

@@ -1,0 +1,1 @@
+"""Payments: from the request to the settled record, with refunds and disputes."""

@@ -1,0 +1,301 @@
+"""SQL of payments and of the attempts on them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tallystick.core.pages import Page
+from tallystick.payments.models import Attempt, Payment
+from tallystick.payments.states import REFUND_COUNTED, REFUND_RESERVED
+from tallystick.platform.database import Connection, Record, Transaction
+
+__all__ = ["HistoryFilter", "PaymentRepository"]
+
+_MONEY = ("amount", "amount_capturable", "amount_received", "amount_refunded")
+_NAMES = Payment.__struct_fields__
+_COLUMNS = ", ".join(f"{name}::bigint AS {name}" if name in _MONEY else name for name in _NAMES)
+_ATTEMPT_COLUMNS = ", ".join(Attempt.__struct_fields__)
+_INSERT = f"""
+    INSERT INTO payments ({", ".join(_NAMES)}) VALUES ({", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))})
+"""
+# What a state carries; ids, owner and creation never change once they are known.
+_STATE = (
+    "stripe_payment_intent_id",
+    "user_id",
+    "stripe_customer_id",
+    "amount",
+    "status",
+    "stripe_status",
+    "payment_method",
+    "description",
+    "metadata",
+    "capture_method",
+    "setup_future_usage",
+    "amount_capturable",
+    "amount_received",
+    "latest_charge_id",
+    "error_code",
+    "decline_code",
+    "cancellation_reason",
+    "canceled_at",
+    "claimed",
+    "revision",
+    "state_at",
+    "unsure",
+    "updated_at",
+)
+_UPDATE = f"""
+    UPDATE payments SET {", ".join(f"{name} = ${n}" for n, name in enumerate(_STATE, 2))} WHERE id = $1
+"""
+
+
+def _payment(row: Record) -> Payment:
+    return Payment(*row)
+
+
+class HistoryFilter:
+    """What a history asks for: an owner (None: everybody), and optional status, currency and time bounds."""
+
+    def __init__(
+        self,
+        *,
+        owner: UUID | None,
+        status: str | None = None,
+        currency: str | None = None,
+        created_from: datetime | None = None,
+        created_until: datetime | None = None,
+    ) -> None:
+        self.conditions: list[tuple[str, Any]] = [
+            (condition, value)
+            for condition, value in (
+                ("user_id = {}", owner),
+                ("status = {}", status),
+                ("currency = {}", currency),
+                ("created_at >= {}", created_from),
+                ("created_at < {}", created_until),
+            )
+            if value is not None
+        ]
+
+
+class PaymentRepository:
+    """Reads and writes `payments` and `attempts` in the transaction it is given."""
+
+    async def find(self, connection: Connection, payment_id: UUID | str, owner: UUID | None) -> Payment | None:
+        """A payment by our id or the intent's, if `owner` (None: everybody) may see it."""
+        column = "id" if isinstance(payment_id, UUID) else "stripe_payment_intent_id"
+        row = await connection.fetchrow(
+            f"SELECT {_COLUMNS} FROM payments WHERE {column} = $1 AND ($2::uuid IS NULL OR user_id = $2)",
+            payment_id,
+            owner,
+        )
+        return _payment(row) if row else None
+
+    async def lock(self, tx: Transaction, payment_id: UUID) -> Payment | None:
+        row = await tx.fetchrow(f"SELECT {_COLUMNS} FROM payments WHERE id = $1 FOR UPDATE", payment_id)
+        return _payment(row) if row else None
+
+    async def lock_many(self, tx: Transaction, intent_ids: Sequence[str], ids: Sequence[UUID]) -> list[Payment]:
+        """The payments of these intents, and those of these ids whose intent is not known yet, locked in id order."""
+        rows = await tx.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM payments
+            WHERE stripe_payment_intent_id = ANY($1) OR (id = ANY($2) AND stripe_payment_intent_id IS NULL)
+            ORDER BY id FOR UPDATE
+            """,
+            intent_ids,
+            ids,
+        )
+        return [_payment(row) for row in rows]
+
+    async def insert(self, tx: Transaction, payment: Payment) -> bool:
+        """Insert; False when the id or the intent is there already."""
+        row = await tx.fetchval(
+            f"{_INSERT} ON CONFLICT DO NOTHING RETURNING id", *(getattr(payment, name) for name in _NAMES)
+        )
+        return row is not None
+
+    async def insert_many(self, tx: Transaction, payments: Sequence[Payment]) -> None:
+        await tx.executemany(_INSERT, [[getattr(payment, name) for name in _NAMES] for payment in payments])
+
+    async def update_many(self, tx: Transaction, payments: Sequence[Payment]) -> None:
+        """Write the states of locked payments."""
+        await tx.executemany(
+            _UPDATE, [[payment.id, *(getattr(payment, name) for name in _STATE)] for payment in payments]
+        )
+
+    async def delete(self, tx: Transaction, payment_id: UUID) -> None:
+        """Remove a payment of which nothing exists at Stripe."""
+        await tx.execute("DELETE FROM payments WHERE id = $1 AND stripe_payment_intent_id IS NULL", payment_id)
+
+    async def set_status(self, tx: Transaction, payment_id: UUID, status: str, now: datetime) -> None:
+        """Set our own word for a payment that Stripe does not know (`abandoned`)."""
+        await tx.execute(
+            """
+            UPDATE payments SET status = $2, revision = revision + 1, updated_at = $3
+            WHERE id = $1 AND stripe_payment_intent_id IS NULL
+            """,
+            payment_id,
+            status,
+            now,
+        )
+
+    async def sum_refunds(self, tx: Transaction, payment_ids: Sequence[UUID]) -> None:
+        """Bring `amount_refunded` of these payments up to their refunds."""
+        await tx.execute(
+            """
+            UPDATE payments SET amount_refunded = coalesce(
+                (SELECT sum(amount) FROM refunds WHERE payment_id = payments.id AND status = ANY($2)), 0)
+            WHERE id = ANY($1)
+            """,
+            payment_ids,
+            REFUND_COUNTED,
+        )
+
+    async def reserved(self, tx: Transaction, payment_id: UUID) -> int:
+        """What refunds, requested and unknown ones too, take of a payment."""
+        total: int = await tx.fetchval(
+            """
+            SELECT coalesce(sum(amount), 0)::bigint FROM refunds WHERE payment_id = $1 AND status = ANY($2)
+            """,
+            payment_id,
+            REFUND_RESERVED,
+        )
+        return total
+
+    async def history(
+        self,
+        connection: Connection,
+        wanted: HistoryFilter,
+        *,
+        limit: int,
+        after: Payment | None = None,
+        before: Payment | None = None,
+    ) -> Page[Payment]:
+        """One page, newest first, beyond `after` (older) or `before` (newer), both exclusive."""
+        conditions, values = [], []
+        for condition, value in wanted.conditions:
+            values.append(value)
+            conditions.append(condition.format(f"${len(values)}"))
+        edge, comparison, direction = (before, ">", "ASC") if before else (after, "<", "DESC")
+        if edge is not None:
+            values += [edge.created_at, edge.id]
+            conditions.append(f"(created_at, id) {comparison} (${len(values) - 1}, ${len(values)})")
+        values.append(limit + 1)
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        rows = await connection.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM payments {where}
+            ORDER BY created_at {direction}, id {direction} LIMIT ${len(values)}
+            """,
+            *values,
+        )
+        found = [_payment(row) for row in rows[:limit]]
+        return Page(found[::-1] if before else found, len(rows) > limit)
+
+    async def stale_open(self, connection: Connection, created_until: datetime, limit: int) -> list[Payment]:
+        """Payments of ours on which nobody acts any more: open, and made before `created_until`."""
+        rows = await connection.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM payments
+            WHERE status = ANY($1) AND created_at < $2 AND claimed AND stripe_payment_intent_id IS NOT NULL
+            ORDER BY created_at DESC LIMIT $3
+            """,
+            ["requires_payment_method", "requires_confirmation", "requires_action", "failed"],
+            created_until,
+            limit,
+        )
+        return [_payment(row) for row in rows]
+
+    # Attempts
+
+    async def insert_attempt(self, tx: Transaction, attempt: Attempt, *, lease_until: datetime, now: datetime) -> None:
+        """Store an attempt before it is sent; a second open operation on one payment violates a unique index."""
+        await tx.execute(
+            f"""
+            INSERT INTO attempts ({_ATTEMPT_COLUMNS}, lease_until, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+            """,
+            *(getattr(attempt, name) for name in Attempt.__struct_fields__),
+            lease_until,
+            now,
+        )
+
+    async def find_attempt(self, connection: Connection, idempotency_key_id: UUID) -> tuple[Attempt, datetime] | None:
+        """The attempt that a claimed key guards, and until when its lease runs."""
+        row = await connection.fetchrow(
+            f"SELECT {_ATTEMPT_COLUMNS}, lease_until FROM attempts WHERE idempotency_key_id = $1", idempotency_key_id
+        )
+        return (Attempt(*row[:-1]), row[-1]) if row else None
+
+    async def lock_open_attempt(self, tx: Transaction, attempt_id: UUID) -> Attempt | None:
+        """The attempt, locked, unless somebody has settled it."""
+        row = await tx.fetchrow(
+            f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE id = $1 AND state IN ('requested', 'unknown') FOR UPDATE",
+            attempt_id,
+        )
+        return Attempt(*row) if row else None
+
+    async def end_attempt(
+        self,
+        tx: Transaction,
+        attempt_id: UUID,
+        state: str,
+        now: datetime,
+        *,
+        error_code: str | None = None,
+        decline_code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        await tx.execute(
+            """
+            UPDATE attempts SET state = $2, updated_at = $3, error_code = $4, decline_code = $5,
+                stripe_request_id = coalesce($6, stripe_request_id)
+            WHERE id = $1
+            """,
+            attempt_id,
+            state,
+            now,
+            error_code,
+            decline_code,
+            request_id,
+        )
+
+    async def delete_attempt(self, tx: Transaction, attempt_id: UUID) -> None:
+        """Forget an attempt that certainly never happened, so that its key can be used again."""
+        await tx.execute("DELETE FROM attempts WHERE id = $1", attempt_id)
+
+    async def detach_attempt(self, tx: Transaction, attempt_id: UUID) -> None:
+        """Keep an attempt whose payment or refund is about to be removed."""
+        await tx.execute("UPDATE attempts SET payment_id = NULL, refund_id = NULL WHERE id = $1", attempt_id)
+
+    async def take_open_attempts(
+        self, connection: Connection, wall: datetime, lease_until: datetime, limit: int
+    ) -> list[Attempt]:
+        """Open attempts whose lease has run out, leased to the caller."""
+        rows = await connection.fetch(
+            f"""
+            UPDATE attempts SET lease_until = $2, looks = looks + 1
+            WHERE id IN (
+                SELECT id FROM attempts WHERE state IN ('requested', 'unknown') AND lease_until < $1
+                ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
+            )
+            RETURNING {_ATTEMPT_COLUMNS}
+            """,
+            wall,
+            lease_until,
+            limit,
+        )
+        return [Attempt(*row) for row in rows]
+
+    async def postpone_attempt(self, connection: Connection, attempt_id: UUID, lease_until: datetime) -> None:
+        """Mark an attempt's outcome as unknown, to be looked at again at `lease_until`."""
+        await connection.execute(
+            """
+            UPDATE attempts SET state = 'unknown', lease_until = $2
+            WHERE id = $1 AND state IN ('requested', 'unknown')
+            """,
+            attempt_id,
+            lease_until,
+        )

@@ -1,0 +1,481 @@
+"""`StripePaymentService`: what a caller can do with a payment. Every write is three steps, see `service_settle`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from tallystick.core.clock import Clock
+from tallystick.core.errors import InvalidRequest, NotFound, Unavailable
+from tallystick.core.ids import is_stripe_id, new_id, parse_uuid
+from tallystick.core.pages import Page
+from tallystick.customers.service import StripeCustomerService
+from tallystick.payments.checks import check_amount_allowed, check_metadata, check_text
+from tallystick.payments.errors import (
+    AmountError,
+    OperationInProgress,
+    PaymentNotCancelable,
+    PaymentNotCapturable,
+    PaymentNotConfirmable,
+    PaymentNotRefundable,
+    RefundExceedsRemaining,
+)
+from tallystick.payments.models import Attempt, ChargeRow, DisputeRow, IntentFacts, Payment, RefundRow, Source
+from tallystick.payments.models_requests import (
+    CancelRequest,
+    CaptureRequest,
+    ConfirmRequest,
+    HistoryRequest,
+    PaymentRequest,
+    RefundRequest,
+)
+from tallystick.payments.repository import HistoryFilter, PaymentRepository
+from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
+from tallystick.payments.service_record import (
+    META_INSTALLATION,
+    META_PAYMENT,
+    META_REFUND,
+    META_USER,
+    PaymentRecorder,
+)
+from tallystick.payments.service_settle import AttemptSettler, Settled
+from tallystick.payments.views import SECRET_OF, with_secrets
+from tallystick.platform import idempotency
+from tallystick.platform.auth import Actor
+from tallystick.platform.database import Database, Transaction
+from tallystick.platform.idempotency import Claimed, IdempotentRequest, InProgress, KeyInProgress, StoredAnswer
+from tallystick.platform.settings import Settings
+from tallystick.stripe_gateway.errors import GatewayError
+from tallystick.stripe_gateway.service import StripeService
+
+__all__ = ["StripePaymentService"]
+
+_WAIT_S = 10.0
+_POLL_S = 0.1
+Prepare = Callable[[Transaction, UUID], Awaitable[Attempt]]
+
+
+class StripePaymentService:
+    """Commands on payments, and reads of them."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        stripe: StripeService,
+        customers: StripeCustomerService,
+        payments: PaymentRepository,
+        recorder: PaymentRecorder,
+        settler: AttemptSettler,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._stripe = stripe
+        self._customers = customers
+        self._payments = payments
+        self._recorder = recorder
+        self._settler = settler
+
+    # Commands
+
+    async def create(self, actor: Actor, request: IdempotentRequest, wanted: PaymentRequest) -> Settled:
+        """Create a payment, and charge it at once where `wanted.confirm`.
+
+        Raises:
+            AmountError, InvalidRequest: bad input; nothing was stored.
+            PaymentDeclined, PaymentRejected, Unavailable: how the call to Stripe ended.
+        """
+        actor.require_write()
+        check_amount_allowed(wanted.amount, wanted.currency, self._settings)
+        check_text("description", wanted.description)
+        check_metadata(wanted.metadata)
+        if wanted.confirm and wanted.payment_method is None:
+            raise InvalidRequest("To confirm at once, name a payment method.", field="payment_method")
+        if wanted.off_session and not wanted.confirm:
+            raise InvalidRequest("off_session goes with confirm.", field="off_session")
+        customer = await self._customer(actor)
+        payment_id = request.derive_id("payment", self._settings.installation_id)
+        params = self._create_params(actor, wanted, customer, payment_id)
+
+        async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
+            payment = self._requested(actor, wanted, customer, payment_id)
+            if not await self._payments.insert(tx, payment):
+                raise KeyInProgress(retry_after_s=1)
+            return await self._attempt(
+                tx, request, key_id, "payment.create", {"params": params, "revision": 0}, payment=payment, actor=actor
+            )
+
+        return await self._execute(request, prepare)
+
+    async def confirm(
+        self, actor: Actor, payment_id: str, request: IdempotentRequest, wanted: ConfirmRequest
+    ) -> Settled:
+        """Try to charge a payment; after a failure again on the same intent.
+
+        Raises:
+            NotFound, PaymentNotConfirmable, OperationInProgress: nothing was sent.
+        """
+        payment = await self._writable(actor, payment_id)
+        params: dict[str, Any] = {"return_url": wanted.return_url or self._return_url}
+        if wanted.payment_method:
+            params["payment_method"] = wanted.payment_method
+        if wanted.off_session:
+            params["off_session"] = True
+
+        def check(row: Payment) -> None:
+            if row.stripe_status in ("succeeded", "canceled", "requires_capture"):
+                raise PaymentNotConfirmable(f"The payment's status is {row.status}.", payment_status=row.status)
+
+        return await self._operate(actor, payment, request, "payment.confirm", params, check)
+
+    async def capture(
+        self, actor: Actor, payment_id: str, request: IdempotentRequest, wanted: CaptureRequest
+    ) -> Settled:
+        """Capture an authorised payment, whole or in part; a part releases the rest.
+
+        Raises:
+            NotFound, PaymentNotCapturable, AmountError, OperationInProgress: nothing was sent.
+        """
+        payment = await self._writable(actor, payment_id)
+        params = {} if wanted.amount is None else {"amount_to_capture": wanted.amount}
+
+        def check(row: Payment) -> None:
+            if row.stripe_status in ("succeeded", "canceled"):
+                raise PaymentNotCapturable(f"The payment's status is {row.status}.", payment_status=row.status)
+            if wanted.amount is not None and wanted.amount > (row.amount_capturable or row.amount):
+                raise AmountError("More than was authorised cannot be captured.", field="amount")
+
+        return await self._operate(actor, payment, request, "payment.capture", params, check)
+
+    async def cancel(self, actor: Actor, payment_id: str, request: IdempotentRequest, wanted: CancelRequest) -> Settled:
+        """Cancel a payment that has not succeeded; what it held is released.
+
+        Raises:
+            NotFound, PaymentNotCancelable, OperationInProgress: nothing was sent.
+        """
+        payment = await self._writable(actor, payment_id)
+        params = {} if wanted.reason is None else {"cancellation_reason": wanted.reason}
+
+        def check(row: Payment) -> None:
+            if row.stripe_status in ("succeeded", "canceled"):
+                raise PaymentNotCancelable(f"The payment's status is {row.status}.", payment_status=row.status)
+
+        return await self._operate(actor, payment, request, "payment.cancel", params, check)
+
+    async def refund(self, actor: Actor, payment_id: str, request: IdempotentRequest, wanted: RefundRequest) -> Settled:
+        """Refund a payment, whole or in part, several times up to what was captured.
+
+        Raises:
+            NotFound, PaymentNotRefundable, RefundExceedsRemaining: nothing was sent.
+        """
+        payment = await self._writable(actor, payment_id)
+        check_metadata(wanted.metadata)
+        if payment.stripe_status != "succeeded" and payment.stripe_payment_intent_id:
+            # Our record may lag behind a payment that the customer has just made: ask once before refusing.
+            await self.refresh(payment.stripe_payment_intent_id)
+        refund_id = request.derive_id("refund", self._settings.installation_id)
+
+        async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
+            row = await self._locked(tx, payment.id)
+            amount = await self._refundable(tx, row, wanted.amount)
+            await REFUNDS.save(tx, [self._reservation(row, refund_id, amount, wanted)])
+            return await self._attempt(
+                tx,
+                request,
+                key_id,
+                "refund.create",
+                {"params": self._refund_params(row, refund_id, amount, wanted)},
+                payment=row,
+                actor=actor,
+                refund_id=refund_id,
+            )
+
+        return await self._execute(request, prepare)
+
+    async def refresh(self, intent_id: str) -> bool:
+        """Fetch an intent from Stripe and record it; whether the row is now sure.
+
+        The revision is read before the call, and the fetched state replaces the row's only if nothing moved it.
+        """
+        async with self._database.connection() as connection:
+            before = await self._payments.find(connection, intent_id, None)
+        try:
+            answer = await self._stripe.retrieve_payment_intent(intent_id)
+        except GatewayError as error:
+            raise Unavailable(retry_after_s=1) from error
+        source = Source("fetch", answer.at or answer.value.created, base_revision=before.revision if before else None)
+        async with self._database.transaction() as tx:
+            await self._recorder.record(tx, [IntentFacts(answer.value, source)])
+            after = await self._payments.find(tx, intent_id, None)
+        return after is not None and not after.unsure
+
+    # Reads
+
+    async def get(self, actor: Actor, payment_id: str) -> Payment:
+        """A payment that the actor may see; raises `NotFound`."""
+        async with self._database.connection() as connection:
+            payment = await self._payments.find(connection, _reference(payment_id), actor.owner)
+        if payment is None:
+            raise NotFound("There is no such payment.", field="id")
+        return payment
+
+    async def parts(self, payment: Payment) -> tuple[list[ChargeRow], list[RefundRow], list[DisputeRow]]:
+        """A payment's charges, refunds and disputes, newest first."""
+        async with self._database.connection() as connection:
+            return (
+                await CHARGES.by_payment(connection, payment.id),
+                await REFUNDS.by_payment(connection, payment.id),
+                await DISPUTES.by_payment(connection, payment.id),
+            )
+
+    async def history(self, actor: Actor, wanted: HistoryRequest) -> Page[Payment]:
+        """A page of the payments that the actor may see, newest first; raises `InvalidRequest` for a bad cursor."""
+        if wanted.starting_after and wanted.ending_before:
+            raise InvalidRequest("starting_after and ending_before exclude each other.", field="ending_before")
+        filters = HistoryFilter(
+            owner=actor.owner,
+            status=wanted.status,
+            currency=wanted.currency,
+            created_from=wanted.created_from,
+            created_until=wanted.created_until,
+        )
+        async with self._database.connection() as connection:
+            edges = []
+            for field in ("starting_after", "ending_before"):
+                cursor = getattr(wanted, field)
+                edge = await self._payments.find(connection, _reference(cursor), actor.owner) if cursor else None
+                if cursor and edge is None:
+                    raise InvalidRequest("There is no such payment.", field=field)
+                edges.append(edge)
+            return await self._payments.history(
+                connection, filters, limit=wanted.limit, after=edges[0], before=edges[1]
+            )
+
+    # The three steps
+
+    async def _execute(self, request: IdempotentRequest, prepare: Prepare) -> Settled:
+        async def claim(tx: Transaction) -> Attempt | StoredAnswer | InProgress:
+            claimed = await idempotency.claim(tx, request, self._clock.wall())
+            return await prepare(tx, claimed.id) if isinstance(claimed, Claimed) else claimed
+
+        for _ in range(int(_WAIT_S / _POLL_S)):
+            try:
+                claimed = await self._database.run(claim)
+            except asyncpg.UniqueViolationError as error:
+                raise OperationInProgress(retry_after_s=1) from error
+            if isinstance(claimed, Attempt):
+                return await self._settler.settle(claimed, await self._settler.send(claimed))
+            if isinstance(claimed, StoredAnswer):
+                return Settled(claimed.status, claimed.body)
+            standing = await self._standing(claimed)
+            if standing is not None:
+                return standing
+            await asyncio.sleep(_POLL_S)
+        raise KeyInProgress(retry_after_s=2)
+
+    async def _standing(self, claimed: InProgress) -> Settled | None:
+        """202 for a repeat of a request whose outcome nobody knows; None while its first sender is at work."""
+        async with self._database.connection() as connection:
+            found = await self._payments.find_attempt(connection, claimed.id)
+        if found is None:
+            return None
+        attempt, lease_until = found
+        if attempt.state == "unknown" or lease_until < self._clock.wall():
+            return await self._settler.stand(attempt)
+        return None
+
+    async def reveal(self, settled: Settled) -> dict[str, Any]:
+        """The body to answer with: a client secret, which is never stored, joins it (fetched again for a repeat)."""
+        body = dict(settled.body)
+        intent_id = body.pop(SECRET_OF, None)
+        if intent_id is None:
+            return body
+        intent = settled.intent
+        if intent is None:
+            try:
+                intent = (await self._stripe.retrieve_payment_intent(intent_id)).value
+            except GatewayError as error:
+                raise Unavailable(retry_after_s=1) from error
+        return with_secrets(body, intent)
+
+    async def _operate(
+        self,
+        actor: Actor,
+        payment: Payment,
+        request: IdempotentRequest,
+        kind: str,
+        params: dict[str, Any],
+        check: Callable[[Payment], None],
+    ) -> Settled:
+        async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
+            row = await self._locked(tx, payment.id)
+            check(row)
+            stored = {"intent": row.stripe_payment_intent_id, "params": params, "revision": row.revision}
+            return await self._attempt(tx, request, key_id, kind, stored, payment=row, actor=actor)
+
+        return await self._execute(request, prepare)
+
+    async def _attempt(
+        self,
+        tx: Transaction,
+        request: IdempotentRequest,
+        key_id: UUID,
+        kind: str,
+        stored: dict[str, Any],
+        *,
+        payment: Payment,
+        actor: Actor,
+        refund_id: UUID | None = None,
+    ) -> Attempt:
+        wall = self._clock.wall()
+        attempt = Attempt(
+            id=new_id(),
+            kind=kind,
+            user_id=actor.user_id,
+            payment_id=payment.id,
+            refund_id=refund_id,
+            idempotency_key_id=key_id,
+            stripe_idempotency_key=f"tallystick-{request.derive(kind, self._settings.installation_id, request.route)}",
+            request=stored,
+            state="requested",
+            sent_at=wall,
+            looks=0,
+        )
+        await self._payments.insert_attempt(tx, attempt, lease_until=wall + self._settler.lease, now=self._clock.now())
+        return attempt
+
+    async def _locked(self, tx: Transaction, payment_id: UUID) -> Payment:
+        row = await self._payments.lock(tx, payment_id)
+        if row is None:
+            raise NotFound("There is no such payment.", field="id")
+        if row.stripe_payment_intent_id is None:
+            raise OperationInProgress("The payment is still being created.", retry_after_s=1)
+        return row
+
+    async def _writable(self, actor: Actor, payment_id: str) -> Payment:
+        actor.require_write()
+        return await self.get(actor, payment_id)
+
+    async def _customer(self, actor: Actor) -> str:
+        try:
+            return await self._customers.ensure_customer(actor.user_id)
+        except GatewayError as error:
+            # The customer's key makes a repeat safe, so nothing of the payment has begun.
+            raise Unavailable(retry_after_s=1) from error
+
+    async def _refundable(self, tx: Transaction, row: Payment, wanted: int | None) -> int:
+        if row.stripe_status != "succeeded":
+            raise PaymentNotRefundable(f"The payment's status is {row.status}.", payment_status=row.status)
+        remaining = row.amount_received - await self._payments.reserved(tx, row.id)
+        amount = remaining if wanted is None else wanted
+        if amount <= 0 or amount > remaining:
+            raise RefundExceedsRemaining(field="amount", remaining=max(remaining, 0), currency=row.currency)
+        return amount
+
+    # What is sent and what is stored first
+
+    @property
+    def _return_url(self) -> str:
+        base = (self._settings.public_url or "http://localhost:8000").rstrip("/")
+        return self._settings.payment_return_url or f"{base}/payments/return"
+
+    def _create_params(self, actor: Actor, wanted: PaymentRequest, customer: str, payment_id: UUID) -> dict[str, Any]:
+        params: dict[str, Any] = {
+            "amount": wanted.amount,
+            "currency": wanted.currency,
+            "customer": customer,
+            "capture_method": self._capture_method(wanted),
+            "automatic_payment_methods": {"enabled": True},
+            "metadata": {
+                **wanted.metadata,
+                META_INSTALLATION: self._settings.installation_id,
+                META_PAYMENT: str(payment_id),
+                META_USER: actor.subject,
+            },
+        }
+        for name in ("description", "payment_method", "setup_future_usage"):
+            if (value := getattr(wanted, name)) is not None:
+                params[name] = value
+        if wanted.confirm:
+            params |= {"confirm": True, "return_url": wanted.return_url or self._return_url}
+        if wanted.off_session:
+            params["off_session"] = True
+        return params
+
+    def _capture_method(self, wanted: PaymentRequest) -> str:
+        return wanted.capture_method or ("automatic" if self._settings.auto_capture_payments else "manual")
+
+    def _requested(self, actor: Actor, wanted: PaymentRequest, customer: str, payment_id: UUID) -> Payment:
+        now = self._clock.now()
+        return Payment(
+            id=payment_id,
+            stripe_payment_intent_id=None,
+            user_id=actor.user_id,
+            stripe_customer_id=customer,
+            amount=wanted.amount,
+            currency=wanted.currency,
+            status="requested",
+            stripe_status=None,
+            payment_method=None,
+            description=wanted.description,
+            metadata=wanted.metadata,
+            capture_method=self._capture_method(wanted),
+            setup_future_usage=wanted.setup_future_usage,
+            amount_capturable=0,
+            amount_received=0,
+            amount_refunded=0,
+            latest_charge_id=None,
+            error_code=None,
+            decline_code=None,
+            cancellation_reason=None,
+            canceled_at=None,
+            claimed=True,
+            revision=0,
+            state_at=None,
+            unsure=False,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _reservation(self, payment: Payment, refund_id: UUID, amount: int, wanted: RefundRequest) -> RefundRow:
+        now = self._clock.now()
+        return RefundRow(
+            id=refund_id,
+            stripe_refund_id=None,
+            payment_id=payment.id,
+            amount=amount,
+            currency=payment.currency,
+            status="requested",
+            reason=wanted.reason,
+            failure_reason=None,
+            metadata=wanted.metadata,
+            revision=0,
+            state_at=None,
+            unsure=False,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _refund_params(self, payment: Payment, refund_id: UUID, amount: int, wanted: RefundRequest) -> dict[str, Any]:
+        params: dict[str, Any] = {
+            "payment_intent": payment.stripe_payment_intent_id,
+            "amount": amount,
+            "metadata": {
+                **wanted.metadata,
+                META_INSTALLATION: self._settings.installation_id,
+                META_REFUND: str(refund_id),
+            },
+        }
+        return params | ({"reason": wanted.reason} if wanted.reason else {})
+
+
+def _reference(text: str) -> UUID | str:
+    """Our id or Stripe's, from a path or a cursor; what is neither is simply not found."""
+    our_id = parse_uuid(text)
+    if our_id is None and not is_stripe_id(text, "pi_"):
+        raise NotFound("There is no such payment.", field="id")
+    return our_id or text

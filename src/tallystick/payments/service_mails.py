@@ -1,0 +1,121 @@
+"""Which mail a fact about a payment causes, and under which key, so that each is queued once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from tallystick.core.clock import Clock
+from tallystick.customers.service import StripeCustomerService
+from tallystick.notifications.models import MailRequest
+from tallystick.notifications.service import NotificationService
+from tallystick.payments.errors import decline_of
+from tallystick.payments.models import IntentFacts, Payment, RefundFacts
+from tallystick.payments.repository_mirror import CHARGES
+from tallystick.platform.database import Transaction
+from tallystick.stripe_gateway.objects import Failure
+
+__all__ = ["Draft", "PaymentMails", "intent_mail", "refund_mail"]
+
+
+class Draft(Struct, frozen=True):
+    """A mail before its recipient is known."""
+
+    payment: Payment
+    business_key: str
+    template: str
+    context: dict[str, Any]
+
+
+class PaymentMails:
+    """Addresses drafts to the owners of their payments and queues them."""
+
+    def __init__(self, clock: Clock, customers: StripeCustomerService, notifications: NotificationService) -> None:
+        self._clock = clock
+        self._customers = customers
+        self._notifications = notifications
+
+    async def queue(self, tx: Transaction, drafts: Sequence[Draft]) -> None:
+        """Queue the drafts about payments that we made; an owner without an address gets none."""
+        drafts = [draft for draft in drafts if draft.payment.claimed and draft.payment.user_id]
+        if not drafts:
+            return
+        users = await self._customers.find_many(tx, list({d.payment.user_id for d in drafts if d.payment.user_id}))
+        charge_ids = {draft.payment.latest_charge_id for draft in drafts if draft.payment.latest_charge_id}
+        cards = await CHARGES.cards(tx, list(charge_ids))
+        requests = []
+        for draft in drafts:
+            user = users[draft.payment.user_id] if draft.payment.user_id else None
+            if user is None or not user.email:
+                continue
+            brand, last4 = cards.get(draft.payment.latest_charge_id or "", (None, None))
+            requests.append(
+                MailRequest(
+                    business_key=draft.business_key,
+                    template=draft.template,
+                    recipient=user.email,
+                    locale=user.locale,
+                    context={**draft.context, "card_brand": brand, "card_last4": last4},
+                    user_id=user.id,
+                    due_at=self._clock.now(),
+                )
+            )
+        if requests:
+            await self._notifications.queue_mails(tx, requests)
+
+
+def intent_mail(payment: Payment, fact: IntentFacts) -> Draft | None:
+    """The mail that a payment intent's state is worth: its success, or the failure of one attempt on it."""
+    intent, at = fact.value, _text(fact.source.at)
+    if intent.status == "succeeded":
+        key = f"payment_confirmation:{payment.id}"
+        return Draft(payment, key, "payment_confirmation", {**_context(payment), "paid_at": at})
+    if not isinstance(intent.failure, Failure):
+        return None
+    key_of_failure = _failure_key(fact, intent.failure)
+    if key_of_failure is None:
+        return None
+    decline = decline_of(intent.failure.code, intent.failure.decline_code)
+    context = {**_context(payment), "error_code": decline.code, "failed_at": at}
+    return Draft(payment, key_of_failure, "payment_failed", context)
+
+
+def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> Draft | None:
+    """The mail that a refund's state is worth: that it is on its way, or that it came back."""
+    refund = fact.value
+    context = {
+        **_context(payment),
+        "refund_id": str(refund_id or refund.id),
+        "amount": refund.amount,
+        "payment_amount": payment.amount,
+        "refunded_at": _text(refund.created),
+    }
+    if refund.status in ("pending", "succeeded"):
+        return Draft(payment, f"refund:{refund.id}", "refund", context)
+    if refund.status == "failed":
+        return Draft(payment, f"refund_failed:{refund.id}", "refund_failed", context)
+    return None
+
+
+def _failure_key(fact: IntentFacts, failure: Failure) -> str | None:
+    """One mail for one failed attempt: named by its charge, or where none was made by the event that tells of it."""
+    if failure.charge_id:
+        return f"payment_failed:{failure.charge_id}"
+    if fact.source.event_type == "payment_intent.payment_failed":
+        return f"payment_failed:{fact.source.event_id}"
+    return None
+
+
+def _context(payment: Payment) -> dict[str, Any]:
+    return {
+        "payment_id": str(payment.id),
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "description": payment.description,
+    }
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

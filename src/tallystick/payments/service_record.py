@@ -1,0 +1,379 @@
+"""`PaymentRecorder`: facts from Stripe into rows, history and mails, whichever way and in whatever order they come.
+
+The webhook's handler and a command's last step call the same `record`, in their own transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from tallystick.core.clock import Clock
+from tallystick.core.ids import new_id, parse_uuid
+from tallystick.customers.service import StripeCustomerService
+from tallystick.notifications.service import NotificationService
+from tallystick.payments.models import (
+    ChargeFacts,
+    ChargeRow,
+    DisputeFacts,
+    DisputeRow,
+    Facts,
+    IntentFacts,
+    Payment,
+    RefundFacts,
+    RefundRow,
+    Source,
+)
+from tallystick.payments.repository import PaymentRepository
+from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
+from tallystick.payments.service_mails import Draft, PaymentMails, intent_mail, refund_mail
+from tallystick.payments.states import (
+    Verdict,
+    judge_charge,
+    judge_dispute,
+    judge_intent,
+    judge_refund,
+    payment_status,
+)
+from tallystick.platform.database import Transaction
+from tallystick.platform.work import enqueue
+from tallystick.stripe_gateway.objects import Failure, PaymentIntent, Refund
+from tallystick.webhooks.errors import ParentMissing
+
+__all__ = ["META_INSTALLATION", "META_PAYMENT", "META_REFUND", "META_USER", "PaymentRecorder"]
+
+META_INSTALLATION = "tallystick_installation"
+META_PAYMENT = "tallystick_payment"
+META_REFUND = "tallystick_refund"
+META_USER = "tallystick_user"
+
+Value = TypeVar("Value")
+
+
+def _pick(new: Value | UnsetType, old: Value) -> Value:
+    """Absent is not null: what a payload does not have stays as it was."""
+    return old if isinstance(new, UnsetType) else new
+
+
+class PaymentRecorder:
+    """Applies payment intents, charges, refunds and disputes to the mirror."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        installation_id: str,
+        payments: PaymentRepository,
+        customers: StripeCustomerService,
+        notifications: NotificationService,
+    ) -> None:
+        self._clock = clock
+        self._installation = installation_id
+        self._payments = payments
+        self._customers = customers
+        self._mails = PaymentMails(clock, customers, notifications)
+
+    async def record(self, tx: Transaction, facts: Sequence[Facts]) -> None:
+        """Apply `facts` in their order; doing it again changes nothing.
+
+        Raises:
+            ParentMissing: a charge, refund or dispute of a payment intent that is not here yet.
+        """
+        intents = [fact for fact in facts if isinstance(fact, IntentFacts)]
+        payments = await self._lock(tx, facts, intents)
+        await self._record_intents(tx, payments, intents)
+        await self._record_charges(tx, payments, [fact for fact in facts if isinstance(fact, ChargeFacts)])
+        refunds = [fact for fact in facts if isinstance(fact, RefundFacts)]
+        drafts = await self._record_refunds(tx, payments, refunds)
+        await self._record_disputes(tx, payments, [fact for fact in facts if isinstance(fact, DisputeFacts)])
+        drafts += [draft for fact in intents if (draft := intent_mail(payments[fact.value.id], fact))]
+        await self._mails.queue(tx, drafts)
+
+    async def _lock(
+        self, tx: Transaction, facts: Iterable[Facts], intents: Sequence[IntentFacts]
+    ) -> dict[str, Payment]:
+        """The payments that these facts are about, by intent id; those of intents not seen before are made."""
+        wanted = {_intent_id(fact) for fact in facts} - {None}
+        ours = {intent.value.id: our_id for intent in intents if (our_id := self._our_id(intent.value, META_PAYMENT))}
+        rows = await self._payments.lock_many(tx, [str(id_) for id_ in wanted], list(ours.values()))
+        by_id = {row.id: row for row in rows}
+        payments = {row.stripe_payment_intent_id: row for row in rows if row.stripe_payment_intent_id}
+        for intent_id, our_id in ours.items():
+            if intent_id not in payments and our_id in by_id:
+                payments[intent_id] = by_id[our_id]
+        new = {fact.value.id: fact.value for fact in intents if fact.value.id not in payments}
+        if new:
+            for intent in new.values():
+                await self._payments.insert(tx, await self._fresh(tx, intent))
+            # Another transaction may have made one of them meanwhile: what counts is the row that is there.
+            rows = await self._payments.lock_many(tx, list(new), [])
+            payments.update({str(row.stripe_payment_intent_id): row for row in rows})
+        return {str(intent_id): row for intent_id, row in payments.items()}
+
+    def _our_id(self, value: PaymentIntent | Refund, name: str) -> UUID | None:
+        if value.metadata.get(META_INSTALLATION) != self._installation:
+            return None
+        return parse_uuid(value.metadata.get(name, ""))
+
+    async def _fresh(self, tx: Transaction, intent: PaymentIntent) -> Payment:
+        our_id = self._our_id(intent, META_PAYMENT)
+        customer = _pick(intent.customer, None)
+        owner = await self._customers.record_owner(tx, intent.metadata.get(META_USER) if our_id else None, customer)
+        return Payment(
+            id=our_id or new_id(),
+            stripe_payment_intent_id=intent.id,
+            user_id=owner,
+            stripe_customer_id=customer,
+            amount=intent.amount,
+            currency=intent.currency,
+            status=payment_status(intent),
+            stripe_status=None,
+            payment_method=None,
+            description=None,
+            metadata=intent.metadata,
+            capture_method="automatic",
+            setup_future_usage=None,
+            amount_capturable=0,
+            amount_received=0,
+            amount_refunded=0,
+            latest_charge_id=None,
+            error_code=None,
+            decline_code=None,
+            cancellation_reason=None,
+            canceled_at=None,
+            claimed=our_id is not None,
+            revision=0,
+            state_at=None,
+            unsure=False,
+            created_at=intent.created,
+            updated_at=self._clock.now(),
+        )
+
+    async def _record_intents(
+        self, tx: Transaction, payments: dict[str, Payment], facts: Sequence[IntentFacts]
+    ) -> None:
+        changed: dict[str, Payment] = {}
+        now = self._clock.now()
+        for fact in facts:
+            row = payments[fact.value.id]
+            verdict = judge_intent(row, fact)
+            if verdict is Verdict.KEEP:
+                continue
+            payments[fact.value.id] = changed[fact.value.id] = self._apply(row, fact, verdict, now)
+        if changed:
+            await self._payments.update_many(tx, list(changed.values()))
+        for row in changed.values():
+            if row.unsure and row.stripe_payment_intent_id:
+                await self._fetch_again(tx, row.stripe_payment_intent_id)
+
+    def _apply(self, row: Payment, fact: IntentFacts, verdict: Verdict, now: datetime) -> Payment:
+        intent = fact.value
+        failure = intent.failure if isinstance(intent.failure, Failure) else None
+        keep_failure = intent.failure is UNSET
+        return replace(
+            row,
+            stripe_payment_intent_id=intent.id,
+            stripe_customer_id=_pick(intent.customer, row.stripe_customer_id),
+            amount=intent.amount,
+            status=payment_status(intent),
+            stripe_status=intent.status,
+            payment_method=_pick(intent.payment_method, row.payment_method),
+            description=_pick(intent.description, row.description),
+            metadata=intent.metadata,
+            capture_method=_pick(intent.capture_method, row.capture_method),
+            setup_future_usage=_pick(intent.setup_future_usage, row.setup_future_usage),
+            amount_capturable=_pick(intent.amount_capturable, row.amount_capturable),
+            amount_received=_pick(intent.amount_received, row.amount_received),
+            latest_charge_id=_pick(intent.latest_charge, row.latest_charge_id),
+            error_code=row.error_code if keep_failure else failure and failure.code,
+            decline_code=row.decline_code if keep_failure else failure and failure.decline_code,
+            cancellation_reason=_pick(intent.cancellation_reason, row.cancellation_reason),
+            canceled_at=_pick(intent.canceled_at, row.canceled_at),
+            claimed=row.claimed or self._our_id(intent, META_PAYMENT) == row.id,
+            revision=row.revision + 1,
+            state_at=_later(row.state_at, fact.source),
+            unsure=verdict is Verdict.UNSURE,
+            updated_at=now,
+        )
+
+    async def _record_charges(
+        self, tx: Transaction, payments: dict[str, Payment], facts: Sequence[ChargeFacts]
+    ) -> None:
+        if not facts:
+            return
+        rows = {row.stripe_charge_id: row for row in await CHARGES.lock_many(tx, [fact.value.id for fact in facts])}
+        changed: dict[str, ChargeRow] = {}
+        now = self._clock.now()
+        for fact in facts:
+            charge = fact.value
+            row = rows.get(charge.id)
+            verdict = judge_charge(row, fact) if row else Verdict.APPLY
+            if verdict is Verdict.KEEP:
+                continue
+            intent_id = _pick(charge.payment_intent, row.stripe_payment_intent_id if row else None)
+            rows[charge.id] = changed[charge.id] = ChargeRow(
+                id=row.id if row else new_id(),
+                stripe_charge_id=charge.id,
+                payment_id=_parent(payments, intent_id),
+                stripe_payment_intent_id=intent_id,
+                amount=charge.amount,
+                amount_captured=_pick(charge.amount_captured, row.amount_captured if row else 0),
+                amount_refunded=_pick(charge.amount_refunded, row.amount_refunded if row else 0),
+                currency=charge.currency,
+                status=charge.status,
+                captured=charge.captured,
+                disputed=_pick(charge.disputed, row.disputed if row else False),
+                payment_method=_pick(charge.payment_method, row.payment_method if row else None),
+                card_brand=_pick(charge.card_brand, row.card_brand if row else None),
+                card_last4=_pick(charge.card_last4, row.card_last4 if row else None),
+                error_code=_pick(charge.failure_code, row.error_code if row else None),
+                decline_code=_pick(charge.decline_code, row.decline_code if row else None),
+                revision=row.revision + 1 if row else 0,
+                state_at=_later(row.state_at if row else None, fact.source),
+                unsure=verdict is Verdict.UNSURE,
+                created_at=charge.created,
+                updated_at=now,
+            )
+        await CHARGES.save(tx, list(changed.values()))
+        for changed_row in changed.values():
+            if changed_row.unsure:
+                await self._fetch_again(tx, changed_row.stripe_charge_id)
+
+    async def _record_refunds(
+        self, tx: Transaction, payments: dict[str, Payment], facts: Sequence[RefundFacts]
+    ) -> list[Draft]:
+        # A refund of a charge without a payment intent is of a kind that this system never makes.
+        facts = [fact for fact in facts if fact.value.payment_intent]
+        if not facts:
+            return []
+        ours = [our_id for fact in facts if (our_id := self._our_id(fact.value, META_REFUND))]
+        found = await REFUNDS.lock_many(tx, [fact.value.id for fact in facts], ours)
+        rows = {row.stripe_refund_id or str(row.id): row for row in found}
+        changed: dict[str, RefundRow] = {}
+        drafts: list[Draft] = []
+        for fact in facts:
+            refund, our_id = fact.value, self._our_id(fact.value, META_REFUND)
+            payment = payments[_required(payments, refund.payment_intent)]
+            row = rows.get(refund.id) or (rows.get(str(our_id)) if our_id else None)
+            if draft := refund_mail(payment, fact, row.id if row else our_id):
+                drafts.append(draft)
+            verdict = judge_refund(row, fact) if row else Verdict.APPLY
+            if verdict is Verdict.KEEP:
+                continue
+            if refund.status == "failed" and (row is None or row.status != "failed"):
+                await self._alert_refund_failed(tx, payment, refund)
+            rows[refund.id] = changed[refund.id] = self._refund_row(row, fact, payment, our_id, verdict)
+        await REFUNDS.save(tx, list(changed.values()))
+        await self._payments.sum_refunds(tx, sorted({row.payment_id for row in changed.values()}))
+        for changed_row in changed.values():
+            if changed_row.unsure and changed_row.stripe_refund_id:
+                await self._fetch_again(tx, changed_row.stripe_refund_id)
+        return drafts
+
+    def _refund_row(
+        self, row: RefundRow | None, fact: RefundFacts, payment: Payment, our_id: UUID | None, verdict: Verdict
+    ) -> RefundRow:
+        refund = fact.value
+        return RefundRow(
+            id=row.id if row else our_id or new_id(),
+            stripe_refund_id=refund.id,
+            payment_id=payment.id,
+            amount=refund.amount,
+            currency=refund.currency,
+            status=refund.status,
+            reason=_pick(refund.reason, row.reason if row else None),
+            failure_reason=_pick(refund.failure_reason, row.failure_reason if row else None),
+            metadata=refund.metadata,
+            revision=row.revision + 1 if row else 0,
+            state_at=_later(row.state_at if row else None, fact.source),
+            unsure=verdict is Verdict.UNSURE,
+            created_at=row.created_at if row else refund.created,
+            updated_at=self._clock.now(),
+        )
+
+    async def _record_disputes(
+        self, tx: Transaction, payments: dict[str, Payment], facts: Sequence[DisputeFacts]
+    ) -> None:
+        if not facts:
+            return
+        found = await DISPUTES.lock_many(tx, [fact.value.id for fact in facts])
+        rows = {row.stripe_dispute_id: row for row in found}
+        changed: dict[str, DisputeRow] = {}
+        for fact in facts:
+            dispute = fact.value
+            row = rows.get(dispute.id)
+            verdict = judge_dispute(row, fact) if row else Verdict.APPLY
+            if verdict is Verdict.KEEP:
+                continue
+            rows[dispute.id] = changed[dispute.id] = new = DisputeRow(
+                id=row.id if row else new_id(),
+                stripe_dispute_id=dispute.id,
+                payment_id=_parent(payments, dispute.payment_intent),
+                stripe_charge_id=dispute.charge,
+                amount=dispute.amount,
+                currency=dispute.currency,
+                reason=dispute.reason,
+                status=dispute.status,
+                evidence_due_at=_pick(dispute.evidence_due_at, row.evidence_due_at if row else None),
+                revision=row.revision + 1 if row else 0,
+                state_at=_later(row.state_at if row else None, fact.source),
+                unsure=verdict is Verdict.UNSURE,
+                created_at=dispute.created,
+                updated_at=self._clock.now(),
+            )
+            if row is None:
+                await self._alert_dispute(tx, new)
+        await DISPUTES.save(tx, list(changed.values()))
+        for changed_row in changed.values():
+            if changed_row.unsure:
+                await self._fetch_again(tx, changed_row.stripe_dispute_id)
+
+    # What follows from facts
+
+    async def _fetch_again(self, tx: Transaction, stripe_id: str) -> None:
+        await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", {"object": stripe_id}, due_at=self._clock.now())
+
+    async def _alert_dispute(self, tx: Transaction, dispute: DisputeRow) -> None:
+        payload = {
+            "dispute": dispute.stripe_dispute_id,
+            "amount": dispute.amount,
+            "currency": dispute.currency,
+            "reason": dispute.reason,
+            "due_by": dispute.evidence_due_at.isoformat() if dispute.evidence_due_at else None,
+            "payment_id": str(dispute.payment_id) if dispute.payment_id else None,
+        }
+        key = f"alert.dispute:{dispute.stripe_dispute_id}"
+        await enqueue(tx, "alert.dispute", key, payload, due_at=self._clock.now())
+
+    async def _alert_refund_failed(self, tx: Transaction, payment: Payment, refund: Refund) -> None:
+        payload = {
+            "refund": refund.id,
+            "amount": refund.amount,
+            "currency": refund.currency,
+            "reason": _pick(refund.failure_reason, None),
+            "payment_id": str(payment.id),
+        }
+        await enqueue(tx, "alert.refund_failed", f"alert.refund_failed:{refund.id}", payload, due_at=self._clock.now())
+
+
+def _intent_id(fact: Facts) -> str | None:
+    if isinstance(fact, IntentFacts):
+        return fact.value.id
+    return _pick(fact.value.payment_intent, None)
+
+
+def _required(payments: dict[str, Payment], intent_id: str | None) -> str:
+    if intent_id is None or intent_id not in payments:
+        raise ParentMissing(intent_id or "")
+    return intent_id
+
+
+def _parent(payments: dict[str, Payment], intent_id: str | None) -> UUID | None:
+    """The payment of an intent; a legacy charge has none."""
+    return payments[_required(payments, intent_id)].id if intent_id else None
+
+
+def _later(at: datetime | None, source: Source) -> datetime:
+    return source.at if at is None else max(at, source.at)

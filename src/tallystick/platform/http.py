@@ -1,0 +1,195 @@
+"""HTTP beneath the controllers: request ids, bounds, security headers, and errors as problem documents (RFC 9457)."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tallystick.core.errors import DomainError, InvalidRequest, NotFound, Unavailable, problem
+from tallystick.core.ids import new_id
+from tallystick.platform.database import WEATHER
+
+__all__ = ["Json", "RequestFrame", "install_error_handlers", "json_response", "problem_response", "request_id_of"]
+
+log = structlog.get_logger()
+Json = Mapping[str, Any]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class BodyTooLarge(DomainError):
+    code, status = "BODY_TOO_LARGE", 413
+    title = "The body is larger than this service takes"
+    action = "Send less; see REQUEST_BODY_MAX_BYTES."
+
+
+class MalformedBody(DomainError):
+    code, status = "BODY_NOT_JSON", 400
+    title = "The body is not a JSON object in UTF-8"
+    action = "Send a JSON object, encoded in UTF-8, with Content-Type: application/json."
+
+
+class AmountInvalid(DomainError):
+    code, status = "AMOUNT_ERROR", 422
+    title = "The amount cannot be charged"
+    action = "Send a positive whole number of minor units (10.50 usd is 1050) and a lower-case currency code."
+
+
+class MethodNotAllowed(DomainError):
+    code, status = "METHOD_NOT_ALLOWED", 405
+    title = "This address does not take that method"
+
+
+class InternalError(DomainError):
+    code, status = "INTERNAL_ERROR", 500
+    title = "Something failed on our side"
+    action = "Send the same request again with the same Idempotency-Key; if it persists, report the request id."
+
+
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`content` (dicts, dataclasses, msgspec structs; times as RFC 3339) as JSON."""
+    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+
+
+def problem_response(document: Json, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem document as it goes over the wire."""
+    return Response(msgspec.json.encode(document), document["status"], headers, media_type="application/problem+json")
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of the request that `scope` belongs to."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+class RequestFrame:
+    """Pure ASGI around everything: an id, a bound on the body, security headers, one log line, no leaked trace."""
+
+    def __init__(self, app: ASGIApp, body_max_bytes: int) -> None:
+        self._app = app
+        self._body_max_bytes = body_max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _incoming_id(scope) or str(new_id())
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.monotonic(), 500
+        sent = False
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status, sent = message["status"], True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, _bounded(receive, self._body_max_bytes), send_framed)
+        except Exception as error:
+            failure = as_domain_error(error)
+            if sent:
+                raise
+            await problem_response(problem(failure, request_id))(scope, receive, send_framed)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round((time.monotonic() - started) * 1000, 1),
+            )
+            structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _incoming_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            return text if _REQUEST_ID.match(text) else None
+    return None
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    got = 0
+
+    async def bounded() -> Message:
+        nonlocal got
+        message = await receive()
+        got += len(message.get("body", b""))
+        if got > most:
+            raise BodyTooLarge(f"The body has more than {most} bytes.")
+        return message
+
+    return bounded
+
+
+def as_domain_error(error: BaseException) -> DomainError:
+    """What the caller may know of an exception; the unexpected is logged here, and answered without its words."""
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, WEATHER):
+        log.warning("request.weather", error=type(error).__name__)
+        return Unavailable(retry_after_s=1)
+    log.error("request.failed", exc_info=error)
+    return InternalError()
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Every error of every route becomes a problem document."""
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        failure = _translate(error)
+        headers = {}
+        if failure.retry_after_s is not None:
+            headers["Retry-After"] = str(failure.retry_after_s)
+        if failure.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if key := getattr(request.state, "idempotency_key", None):
+            headers["Idempotency-Key"] = key
+        return problem_response(problem(failure, request_id_of(request.scope)), headers)
+
+    for kind in (DomainError, RequestValidationError, HTTPException, *WEATHER):
+        app.add_exception_handler(kind, on_error)
+
+
+def _translate(error: Exception) -> DomainError:
+    if isinstance(error, RequestValidationError):
+        return _from_validation(error.errors())
+    if isinstance(error, HTTPException):
+        if error.status_code == 404:
+            return NotFound("There is nothing at this address.", action="Check the path.")
+        if error.status_code == 405:
+            return MethodNotAllowed()
+        return MalformedBody() if error.status_code == 400 else InvalidRequest(str(error.detail))
+    return as_domain_error(error)
+
+
+def _from_validation(errors: Sequence[Any]) -> DomainError:
+    if any(found["type"] in ("json_invalid", "model_attributes_type", "dict_type") for found in errors):
+        return MalformedBody()
+    fields = [
+        {"field": ".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]), "message": found["msg"]}
+        for found in errors[:20]
+    ]
+    first = fields[0]
+    kind = AmountInvalid if first["field"] in ("amount", "currency") else InvalidRequest
+    return kind(f"{first['field']}: {first['message']}", field=first["field"], errors=fields)

@@ -1,0 +1,159 @@
+"""What we know of Stripe's objects: frozen, only the fields we use, `UNSET` where a version does not print them.
+
+Absent is not null: a field that is UNSET never clears a column.
+"""
+
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+
+__all__ = [
+    "Answer",
+    "Charge",
+    "Customer",
+    "Dispute",
+    "Failure",
+    "Maybe",
+    "PaymentIntent",
+    "PaymentMethod",
+    "Refund",
+    "StripeEvent",
+]
+
+Value = TypeVar("Value")
+Maybe: TypeAlias = Value | None | UnsetType
+MaybeText: TypeAlias = str | None | UnsetType
+MaybeInt: TypeAlias = int | None | UnsetType
+
+
+class Failure(Struct, frozen=True):
+    """Why the last attempt failed, in Stripe's words; `charge_id` is None where no charge was made."""
+
+    code: str
+    decline_code: str | None
+    charge_id: str | None
+
+
+class PaymentIntent(Struct, frozen=True, kw_only=True):
+    """A payment intent; amounts in minor units. `client_secret` and `next_action` are answered, never stored."""
+
+    id: str
+    amount: int
+    currency: str
+    status: str
+    created: datetime
+    metadata: dict[str, str]
+    customer: MaybeText = UNSET
+    payment_method: MaybeText = UNSET
+    description: MaybeText = UNSET
+    capture_method: str | UnsetType = UNSET
+    setup_future_usage: MaybeText = UNSET
+    amount_capturable: int | UnsetType = UNSET
+    amount_received: int | UnsetType = UNSET
+    latest_charge: MaybeText = UNSET
+    failure: Failure | None | UnsetType = UNSET
+    cancellation_reason: MaybeText = UNSET
+    canceled_at: datetime | None | UnsetType = UNSET
+    client_secret: str | None = None
+    next_action: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"PaymentIntent({self.id}, {self.status}, {self.amount} {self.currency})"
+
+
+class Charge(Struct, frozen=True, kw_only=True):
+    """One attempt on a payment intent that reached the card network; amounts in minor units."""
+
+    id: str
+    amount: int
+    currency: str
+    status: str
+    created: datetime
+    captured: bool
+    payment_intent: MaybeText = UNSET
+    amount_captured: int | UnsetType = UNSET
+    amount_refunded: int | UnsetType = UNSET
+    disputed: bool | UnsetType = UNSET
+    payment_method: MaybeText = UNSET
+    card_brand: MaybeText = UNSET
+    card_last4: MaybeText = UNSET
+    failure_code: MaybeText = UNSET
+    decline_code: MaybeText = UNSET
+
+
+class Refund(Struct, frozen=True, kw_only=True):
+    """A refund; `amount` in minor units of `currency`."""
+
+    id: str
+    amount: int
+    currency: str
+    status: str
+    created: datetime
+    metadata: dict[str, str]
+    payment_intent: str | None
+    charge: str | None
+    reason: MaybeText = UNSET
+    failure_reason: MaybeText = UNSET
+
+
+class Dispute(Struct, frozen=True, kw_only=True):
+    """A dispute; `amount` in minor units of `currency`."""
+
+    id: str
+    amount: int
+    currency: str
+    status: str
+    reason: str
+    created: datetime
+    payment_intent: str | None
+    charge: str | None
+    evidence_due_at: datetime | None | UnsetType = UNSET
+
+
+class PaymentMethod(Struct, frozen=True, kw_only=True):
+    """A saved or fresh payment method; of a card only what may be kept."""
+
+    id: str
+    type: str
+    created: datetime
+    customer: MaybeText = UNSET
+    card_brand: MaybeText = UNSET
+    card_last4: MaybeText = UNSET
+    card_exp_month: MaybeInt = UNSET
+    card_exp_year: MaybeInt = UNSET
+    card_funding: MaybeText = UNSET
+    card_country: MaybeText = UNSET
+    card_fingerprint: MaybeText = UNSET
+
+
+class Customer(Struct, frozen=True, kw_only=True):
+    """A customer, or the stub of a deleted one."""
+
+    id: str
+    metadata: dict[str, str]
+    deleted: bool = False
+    created: datetime | None = None
+    email: MaybeText = UNSET
+    name: MaybeText = UNSET
+
+
+class StripeEvent(Struct, frozen=True, kw_only=True):
+    """An event as the Events API lists it: `raw` is the whole JSON object."""
+
+    id: str
+    created: datetime
+    raw: dict[str, Any]
+
+
+class Answer(Struct, Generic[Value], frozen=True):
+    """An object as a call answered it.
+
+    `at` is Stripe's own time of the answer (its `Date` header, whole seconds), so that it compares with the
+    `created` of events; None when the answer bore no readable date. `raw` is the JSON that was answered.
+    """
+
+    value: Value
+    at: datetime | None
+    request_id: str | None
+    raw: dict[str, Any]

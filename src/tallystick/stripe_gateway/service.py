@@ -1,0 +1,266 @@
+"""`StripeService`: every call we make to Stripe, with a time-out, and with an idempotency key on every write."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar, cast
+
+import aiohttp
+import stripe
+import structlog
+
+from tallystick.platform.database import assert_no_transaction
+from tallystick.platform.settings import Settings
+from tallystick.stripe_gateway import translate
+from tallystick.stripe_gateway.errors import (
+    GatewayDeclined,
+    GatewayError,
+    GatewayOutcomeUnknown,
+    GatewayRejected,
+    GatewayUnavailable,
+)
+from tallystick.stripe_gateway.objects import Answer, Customer, PaymentIntent, Refund, StripeEvent
+
+__all__ = ["StripeService"]
+
+log = structlog.get_logger()
+Value = TypeVar("Value")
+Json = Mapping[str, Any]
+
+_TRIES = 3
+_FIRST_WAIT_S = 0.25
+
+
+class StripeService:
+    """A client for one account and API version. All methods raise the four errors of `stripe_gateway.errors`.
+
+    The SDK's own retries are off: only we can tell "the first try may have gone through" from "nothing happened",
+    and that must survive a second try which is refused outright.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout_s = settings.stripe_timeout_s
+        self._http = stripe.AIOHTTPClient(
+            timeout=aiohttp.ClientTimeout(total=settings.stripe_timeout_s, sock_connect=5),
+        )
+        self._client = stripe.StripeClient(
+            settings.stripe_secret_key.get_secret_value(),
+            stripe_version=settings.stripe_api_version,
+            base_addresses={"api": settings.stripe_api_base},
+            max_network_retries=0,
+            http_client=self._http,
+        )
+        self._interval_s = 1 / settings.stripe_background_rate
+        self._next_background_at = 0.0
+
+    @property
+    def longest_call_s(self) -> float:
+        """No call takes longer, retries included; leases on attempts must outlive it."""
+        return self._timeout_s * 1.5 + 5
+
+    async def close(self) -> None:
+        await cast("Any", self._http).close_async()
+
+    @asynccontextmanager
+    async def background(self) -> AsyncIterator[None]:
+        """Around calls nobody waits for: spaced by `STRIPE_BACKGROUND_RATE`, so that live traffic keeps its share."""
+        at = max(time.monotonic(), self._next_background_at)
+        self._next_background_at = at + self._interval_s
+        await asyncio.sleep(at - time.monotonic())
+        yield
+
+    # Payment intents
+
+    async def create_payment_intent(self, params: Json, key: str) -> Answer[PaymentIntent]:
+        """`POST /v1/payment_intents`."""
+        return await self._write("/v1/payment_intents", params, key, translate.payment_intent)
+
+    async def confirm_payment_intent(self, intent_id: str, params: Json, key: str) -> Answer[PaymentIntent]:
+        """`POST /v1/payment_intents/{id}/confirm`."""
+        return await self._write(f"/v1/payment_intents/{intent_id}/confirm", params, key, translate.payment_intent)
+
+    async def capture_payment_intent(self, intent_id: str, params: Json, key: str) -> Answer[PaymentIntent]:
+        """`POST /v1/payment_intents/{id}/capture`."""
+        return await self._write(f"/v1/payment_intents/{intent_id}/capture", params, key, translate.payment_intent)
+
+    async def cancel_payment_intent(self, intent_id: str, params: Json, key: str) -> Answer[PaymentIntent]:
+        """`POST /v1/payment_intents/{id}/cancel`."""
+        return await self._write(f"/v1/payment_intents/{intent_id}/cancel", params, key, translate.payment_intent)
+
+    async def retrieve_payment_intent(self, intent_id: str) -> Answer[PaymentIntent]:
+        """`GET /v1/payment_intents/{id}`."""
+        return await self._read(f"/v1/payment_intents/{intent_id}", {}, translate.payment_intent)
+
+    async def list_payment_intents(self, customer_id: str, *, created_from: int) -> list[PaymentIntent]:
+        """The customer's newest 100 intents created at or after `created_from` (Unix seconds)."""
+        params = {"customer": customer_id, "limit": 100, "created": {"gte": created_from}}
+        return (await self._list("/v1/payment_intents", params, translate.payment_intent)).value
+
+    # Refunds
+
+    async def create_refund(self, params: Json, key: str) -> Answer[Refund]:
+        """`POST /v1/refunds`."""
+        return await self._write("/v1/refunds", params, key, translate.refund)
+
+    async def list_refunds(self, intent_id: str) -> list[Refund]:
+        """The newest 100 refunds of a payment intent."""
+        params = {"payment_intent": intent_id, "limit": 100}
+        return (await self._list("/v1/refunds", params, translate.refund)).value
+
+    async def retrieve_refund(self, refund_id: str) -> Answer[Refund]:
+        """`GET /v1/refunds/{id}`."""
+        return await self._read(f"/v1/refunds/{refund_id}", {}, translate.refund)
+
+    # Customers
+
+    async def create_customer(self, params: Json, key: str) -> Answer[Customer]:
+        """`POST /v1/customers`."""
+        return await self._write("/v1/customers", params, key, translate.customer)
+
+    async def update_customer(self, customer_id: str, params: Json, key: str) -> Answer[Customer]:
+        """`POST /v1/customers/{id}`."""
+        return await self._write(f"/v1/customers/{customer_id}", params, key, translate.customer)
+
+    async def search_customers(self, query: str) -> list[Customer]:
+        """`GET /v1/customers/search`. The index lags: finding nothing proves nothing about the last minute."""
+        return (await self._list("/v1/customers/search", {"query": query, "limit": 10}, translate.customer)).value
+
+    # Events
+
+    async def list_events(
+        self, *, created_from: int, ending_before: str | None = None, starting_after: str | None = None
+    ) -> tuple[list[StripeEvent], bool]:
+        """One page (100) of events created at or after `created_from`, newest first, and whether there are more."""
+        params: dict[str, Any] = {"limit": 100, "created": {"gte": created_from}}
+        if ending_before:
+            params["ending_before"] = ending_before
+        if starting_after:
+            params["starting_after"] = starting_after
+        answer = await self._list("/v1/events", params, translate.event)
+        return answer.value, bool(answer.raw.get("has_more"))
+
+    # The wire
+
+    async def _write(self, path: str, params: Json, key: str, read: Callable[[Json], Value]) -> Answer[Value]:
+        return await self._call("post", path, {**params, "idempotency_key": key}, read)
+
+    async def _read(self, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
+        return await self._call("get", path, params, read)
+
+    async def _list(self, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[list[Value]]:
+        return await self._call("get", path, params, lambda raw: [read(item) for item in raw["data"]])
+
+    async def _call(self, method: str, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
+        assert_no_transaction()
+        maybe_sent = False
+        ends_at = time.monotonic() + self._timeout_s * 1.5
+        for number in range(1, _TRIES + 1):
+            try:
+                async with asyncio.timeout(max(ends_at - time.monotonic(), 0.1)):
+                    response = await self._client.raw_request_async(method, path, **params)
+                return _answer(response, read)
+            except stripe.StripeError as error:
+                failure, retryable = _classify(error), _retryable(error)
+            except (TimeoutError, aiohttp.ClientError, OSError, KeyError, TypeError, ValueError) as error:
+                # Time ran out, the line broke inside the answer, or the answer is not what it should be.
+                failure, retryable = GatewayOutcomeUnknown(f"no whole answer ({type(error).__name__})"), True
+            if method == "post" and isinstance(failure, GatewayOutcomeUnknown):
+                maybe_sent = True
+            elif maybe_sent and _proves_nothing(failure):
+                failure = GatewayOutcomeUnknown("a first try may have gone through", request_id=failure.request_id)
+            if not retryable or number == _TRIES or time.monotonic() + _FIRST_WAIT_S * 2**number >= ends_at:
+                break
+            await asyncio.sleep(_FIRST_WAIT_S * 2 ** (number - 1))
+        if method == "get" and isinstance(failure, GatewayOutcomeUnknown):
+            failure = GatewayUnavailable(str(failure), request_id=failure.request_id)
+        log.info("stripe.failed", path=path, outcome=type(failure).__name__, stripe_request_id=failure.request_id)
+        raise failure
+
+
+def _proves_nothing(failure: GatewayError) -> bool:
+    """Whether this failure of a later try says nothing about an earlier one that may have gone through."""
+    return isinstance(failure, GatewayUnavailable) or (
+        isinstance(failure, GatewayRejected) and failure.status in (401, 403)
+    )
+
+
+def _answer(response: Any, read: Callable[[Json], Value]) -> Answer[Value]:
+    raw = cast("dict[str, Any]", response.data)
+    if not isinstance(raw, dict):
+        raise TypeError("not an object")
+    return Answer(read(raw), _date(response.headers), response.request_id, raw)
+
+
+def _date(headers: Mapping[str, str] | None) -> datetime | None:
+    for name in ("Date", "date"):
+        if headers and name in headers:
+            try:
+                return parsedate_to_datetime(headers[name])
+            except ValueError:
+                return None
+    return None
+
+
+def _retryable(error: stripe.StripeError) -> bool:
+    if isinstance(error, stripe.APIConnectionError):
+        return True
+    should = (error.headers or {}).get("stripe-should-retry")
+    if should is not None:
+        return should == "true"
+    status = error.http_status or 0
+    return status == 409 or status >= 500 or status < 400
+
+
+def _classify(error: stripe.StripeError) -> GatewayError:
+    request_id = error.request_id
+    if isinstance(error, stripe.APIConnectionError):
+        if _never_connected(error):
+            return GatewayUnavailable("no connection to Stripe")
+        return GatewayOutcomeUnknown("the connection broke")
+    status = error.http_status or 0
+    body = _error_body(error)
+    if isinstance(error, stripe.CardError) or status == 402:
+        return GatewayDeclined(
+            body.get("code") or "card_declined",
+            body.get("decline_code"),
+            charge_id=translate.reference(body.get("charge")),
+            payment_intent=_intent_of(body),
+            at=_date(error.headers),
+            request_id=request_id,
+        )
+    if isinstance(error, stripe.RateLimitError) or status == 429:
+        return GatewayUnavailable("Stripe's rate limit", request_id=request_id)
+    if status in (400, 401, 403, 404) and body:
+        return GatewayRejected(
+            str(body.get("message") or "rejected"),
+            status=status,
+            code=body.get("code"),
+            param=body.get("param"),
+            payment_intent=_intent_of(body),
+            at=_date(error.headers),
+            request_id=request_id,
+        )
+    # 409 (the first try with this key still runs), 424, 5xx, and answers that are no JSON, whatever their status.
+    return GatewayOutcomeUnknown(f"HTTP {status}", request_id=request_id)
+
+
+def _never_connected(error: stripe.APIConnectionError) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, aiohttp.ClientConnectorError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _error_body(error: stripe.StripeError) -> dict[str, Any]:
+    body = error.json_body.get("error") if isinstance(error.json_body, dict) else None
+    return body if isinstance(body, dict) else {}
+
+
+def _intent_of(body: Mapping[str, Any]) -> PaymentIntent | None:
+    intent = body.get("payment_intent")
+    return translate.payment_intent(intent) if isinstance(intent, dict) else None

@@ -1,0 +1,130 @@
+"""The shapes of an event: as it arrives, as a worker takes it, as a handler sees it, as an operator reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+__all__ = ["LANES", "STATES", "ClaimedEvent", "Envelope", "EventDetail", "EventSummary", "StoredEvent"]
+
+LANES = 16
+"""How many lanes there are; the table `webhook_lanes` has a row for each."""
+
+STATES = ("pending", "processed", "unhandled", "dead", "discarded", "parked")
+"""Of a row. `parked` (unlike an object that is parked) is a body that jsonb refuses; `dead` waits for an operator."""
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """An event on its way into the inbox: `payload` is the whole event as JSON text, its secrets already taken out.
+
+    `created` is Stripe's time in unix seconds; `object_id` is None for the few objects that have none.
+    """
+
+    stripe_event_id: str
+    type: str
+    created: int
+    api_version: str | None
+    lane: int
+    object_key: str
+    object_id: str | None
+    request_idempotency_key: str | None
+    payload: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as handlers see it.
+
+    `created` is Stripe's time, `object` is `data.object`, `previous` is `data.previous_attributes`, `object_key`
+    names what its order is kept by, `request_idempotency_key` is the key of the request that caused it, `source`
+    is `webhook`, `poll`, `fetch` …, `retry_count` is how often it was tried again because of its own fault.
+    """
+
+    id: UUID
+    stripe_event_id: str
+    type: str
+    created: datetime
+    api_version: str | None
+    object_key: str
+    object: Mapping[str, Any]
+    previous: Mapping[str, Any] | None
+    request_idempotency_key: str | None
+    source: str
+    retry_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedEvent:
+    """A row that a worker has taken. `data` is the event's `data` as JSON text: decoding it may fail, and such a
+    failure is this event's own. `received_at` and `parked_by` (the event that holds its object up) are ours.
+    """
+
+    id: UUID
+    stripe_event_id: str
+    type: str
+    created: datetime
+    api_version: str | None
+    object_key: str
+    object_id: str | None
+    data: str | None
+    request_idempotency_key: str | None
+    source: str
+    retry_count: int
+    received_at: datetime
+    error_message: str | None
+    parked_by: UUID | None
+
+    def open(self) -> StoredEvent:
+        """The event with its data decoded; raises ValueError when there is none or it cannot be."""
+        if self.data is None:
+            raise ValueError("the payload is not here any more")
+        data = msgspec.json.decode(self.data)
+        return StoredEvent(
+            id=self.id,
+            stripe_event_id=self.stripe_event_id,
+            type=self.type,
+            created=self.created,
+            api_version=self.api_version,
+            object_key=self.object_key,
+            object=data.get("object") or {},
+            previous=data.get("previous_attributes"),
+            request_idempotency_key=self.request_idempotency_key,
+            source=self.source,
+            retry_count=self.retry_count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventSummary:
+    """A row of a list for operators. `created` is Stripe's time, `received_at` ours; `not_before` is wall time, and
+    None while the event waits for another one of its object."""
+
+    id: UUID
+    stripe_event_id: str
+    type: str
+    state: str
+    source: str
+    object_id: str | None
+    object_key: str
+    created: datetime
+    received_at: datetime
+    processed_at: datetime | None
+    not_before: datetime | None
+    retry_count: int
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventDetail:
+    """One event, whole. `payload` is None where jsonb refused it; `raw` is the body then."""
+
+    summary: EventSummary
+    api_version: str | None
+    request_idempotency_key: str | None
+    payload: Mapping[str, Any] | None
+    raw: bytes | None
+    parked_by: UUID | None

@@ -1,0 +1,260 @@
+"""The worker's side of the inbox: takes due events lane by lane and applies each exactly once.
+
+A batch is one transaction: the lane's lock, the effects of up to 64 events, and their marks. A crash at any moment
+leaves all of it or none, and the lane is free as soon as the connection is gone. No savepoints: they cost as much as
+the work itself. Only when a batch fails is it done again one by one under savepoints, to find who is to blame.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from tallystick.core.clock import Clock
+from tallystick.platform.database import WEATHER, Database, Transaction, listen
+from tallystick.platform.settings import Settings
+from tallystick.platform.work import pause
+from tallystick.webhooks.failures import Rules, Verdict, describe, is_weather, judge
+from tallystick.webhooks.models import ClaimedEvent
+from tallystick.webhooks.registry import Record, Registry
+from tallystick.webhooks.repository import CHANNEL, WebhookEventRepository
+from tallystick.webhooks.service import queue_alert, queue_fetch
+
+__all__ = ["EventProcessor"]
+
+log = structlog.get_logger()
+
+_BATCH = 64
+# A lane is left after so many full batches, so that a flood in one does not keep the others waiting.
+_BATCHES_IN_A_ROW = 4
+_POLL_LEAST_S = 0.05
+_POLL_MOST_S = 1.0
+_LANE_BUSY_S = 0.02
+_TROUBLE_S = 0.5
+_SHUTDOWN_S = 10.0
+
+
+def _leave(busy: dict[int, asyncio.Task[None]], wake: asyncio.Event, lane: int, _: asyncio.Task[None]) -> None:
+    del busy[lane]
+    wake.set()
+
+
+class _NoLongerPending(Exception):
+    """Somebody else settled an event meanwhile; what was done for it must be undone."""
+
+
+class EventProcessor:
+    """Applies events by the registry's handlers. Any number of these may run, in any number of processes."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        registry: Registry,
+        settings: Settings,
+        repository: WebhookEventRepository | None = None,
+        *,
+        concurrency: int = 4,
+    ) -> None:
+        """`concurrency` is how many lanes are worked on at once; each needs a connection of the pool, and waiting for
+        notifications one more."""
+        self._database = database
+        self._clock = clock
+        self._registry = registry
+        self._repository = repository or WebhookEventRepository()
+        self._concurrency = concurrency
+        self._rules = Rules(
+            max_retries=settings.webhook_max_retries,
+            retry_delay=timedelta(milliseconds=settings.webhook_retry_delay),
+            can_fetch=registry.can_fetch,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Apply events until `stop`; what is being applied then is finished first."""
+        wake = asyncio.Event()
+        busy: dict[int, asyncio.Task[None]] = {}
+        listener = asyncio.create_task(listen(self._database, CHANNEL, wake.set, stop), name="webhooks.listen")
+        idle_s = _POLL_LEAST_S
+        try:
+            while not stop.is_set():
+                started = await self._start_lanes(busy, wake)
+                idle_s = _POLL_LEAST_S if started or busy else min(idle_s * 2, _POLL_MOST_S)
+                await pause(idle_s, stop, wake)
+        finally:
+            if busy:
+                await asyncio.wait(busy.values(), timeout=_SHUTDOWN_S)
+            for task in (*busy.values(), listener):
+                task.cancel()
+            await asyncio.gather(*busy.values(), listener, return_exceptions=True)
+
+    async def drain(self) -> int:
+        """Apply everything that is due now and return how many events were taken; for one-off runs and tests."""
+        taken = 0
+        while lanes := await self._due_lanes():
+            results = await asyncio.gather(*(self.work_lane(lane) for lane in lanes[: self._concurrency]))
+            taken += sum(result or 0 for result in results)
+            if not any(results):
+                await asyncio.sleep(_LANE_BUSY_S)
+        return taken
+
+    async def work_lane(self, lane: int) -> int | None:
+        """One batch of a lane: how many events were taken (0: nothing is due), or None when another worker has it.
+
+        Raises one of `WEATHER` when the database is away.
+        """
+        try:
+            return await self._apply_batch(lane)
+        except Exception as error:
+            log.info("inbox.batch_failed", lane=lane, error=describe(error))
+        return await self._apply_one_by_one(lane)
+
+    # Which lane next
+
+    async def _start_lanes(self, busy: dict[int, asyncio.Task[None]], wake: asyncio.Event) -> int:
+        """Start a task for each due lane, as far as there is room; returns how many were started."""
+        room = self._concurrency - len(busy)
+        if room <= 0:
+            return 0
+        try:
+            lanes = [lane for lane in await self._due_lanes() if lane not in busy]
+        except WEATHER as error:
+            log.warning("inbox.weather", error=type(error).__name__)
+            return 0
+        for lane in lanes[:room]:
+            task = asyncio.create_task(self._stay_on_lane(lane), name=f"webhooks.lane.{lane}")
+            busy[lane] = task
+            task.add_done_callback(partial(_leave, busy, wake, lane))
+        return len(lanes[:room])
+
+    async def _due_lanes(self) -> Sequence[int]:
+        """The lanes with something to do, in an order that favours none."""
+        async with self._database.connection() as connection:
+            lanes = list(await self._repository.due_lanes(connection, self._clock.wall()))
+        random.shuffle(lanes)
+        return lanes
+
+    async def _stay_on_lane(self, lane: int) -> None:
+        try:
+            for _ in range(_BATCHES_IN_A_ROW):
+                taken = await self.work_lane(lane)
+                if taken is None:
+                    await asyncio.sleep(_LANE_BUSY_S)
+                if taken != _BATCH:
+                    return
+        except Exception as error:
+            # The task keeps its lane during the sleep, so that a database in trouble is not hammered.
+            if is_weather(error):
+                log.warning("inbox.weather", lane=lane, error=type(error).__name__)
+            else:
+                log.exception("inbox.lane_failed", lane=lane)
+            await asyncio.sleep(_TROUBLE_S)
+
+    # One batch
+
+    async def _apply_batch(self, lane: int) -> int | None:
+        async with self._database.transaction() as tx:
+            claimed = await self._claim(tx, lane)
+            if claimed is None:
+                return None
+            ready, now = await self._set_aside(tx, claimed), self._clock.wall()
+            if ready:
+                await self._apply(tx, ready, now)
+            return len(claimed)
+
+    async def _apply_one_by_one(self, lane: int) -> int | None:
+        async with self._database.transaction() as tx:
+            claimed = await self._claim(tx, lane)
+            if claimed is None:
+                return None
+            now = self._clock.wall()
+            held: set[str] = set()
+            behind: list[UUID] = []
+            for event in await self._set_aside(tx, claimed):
+                if event.object_key in held:
+                    behind.append(event.id)
+                elif not await self._try_one(tx, event, now):
+                    held.add(event.object_key)
+            if behind:
+                await self._repository.wait_behind(tx, behind)
+            return len(claimed)
+
+    async def _claim(self, tx: Transaction, lane: int) -> Sequence[ClaimedEvent] | None:
+        if not await self._repository.try_lane(tx, lane):
+            return None
+        return await self._repository.claim(tx, lane, self._clock.wall(), _BATCH)
+
+    async def _set_aside(self, tx: Transaction, claimed: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:
+        """The events whose object is free; the others wait until it is."""
+        suspects = [event.object_key for event in claimed if event.parked_by not in (None, event.id)]
+        if not suspects:
+            return claimed
+        parked = await self._repository.parked_among(tx, suspects)
+        behind = {event.id for event in claimed if parked.get(event.object_key, event.id) != event.id}
+        if behind:
+            await self._repository.wait_behind(tx, list(behind))
+        return [event for event in claimed if event.id not in behind]
+
+    async def _apply(self, tx: Transaction, events: Sequence[ClaimedEvent], now: datetime) -> None:
+        """The effects of `events` and their marks; raises whatever a handler does."""
+        states: dict[UUID, str] = {}
+        facts: dict[int, tuple[Record, list[Any]]] = {}
+        for event in events:
+            handler = self._registry.find(event.type)
+            states[event.id] = "processed" if handler else "unhandled"
+            if handler and (found := handler.translate(event.open())):
+                facts.setdefault(handler.rank, (handler.record, []))[1].extend(found)
+        for rank in sorted(facts):
+            record, found = facts[rank]
+            await record(tx, found)
+        if await self._repository.settle(tx, states, now) != len(states):
+            raise _NoLongerPending
+        if holders := [event.id for event in events if event.parked_by == event.id]:
+            await self._repository.release(tx, holders, now)
+
+    # When one fails
+
+    async def _try_one(self, tx: Transaction, event: ClaimedEvent, now: datetime) -> bool:
+        """Apply one event under a savepoint, or do what its failure asks for; False when its object has to wait."""
+        try:
+            async with tx.transaction():
+                await self._apply(tx, [event], now)
+        except _NoLongerPending:
+            return True
+        except Exception as error:
+            if tx.is_closed():
+                raise
+            verdict = judge(error, event, self._rules, now)
+            await self._carry_out(tx, event, verdict, now)
+            return verdict.not_before is None
+        return True
+
+    async def _carry_out(self, tx: Transaction, event: ClaimedEvent, verdict: Verdict, now: datetime) -> None:
+        log.warning(
+            "inbox.event_failed",
+            stripe_event_id=event.stripe_event_id,
+            type=event.type,
+            error=verdict.message,
+            dead=verdict.not_before is None,
+        )
+        if verdict.fetch:
+            await queue_fetch(tx, self._registry, [verdict.fetch], self._clock)
+        if verdict.not_before is not None:
+            await self._repository.postpone(
+                tx,
+                event,
+                retry_count=verdict.retry_count,
+                not_before=verdict.not_before,
+                message=verdict.message,
+                now=now,
+            )
+            return
+        await self._repository.give_up(tx, event.id, verdict.message, now)
+        await self._repository.release(tx, [event.id], now)
+        await queue_alert(tx, event, verdict.message, self._clock)
+        # What the event would have told is read from Stripe, so that the object's later events find it as it is.
+        await queue_fetch(tx, self._registry, (event.object_id, event.object_key), self._clock)
