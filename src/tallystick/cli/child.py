@@ -21,7 +21,7 @@ ROLES = {"api": "serve", "worker": "worker", "sandbox": "sandbox", "mailbox": "m
 """Role → the module of `tallystick.cli` that plays it, by its function `run(**arguments)`."""
 
 # These also have `preload()`.
-_EARLY = ("api", "sandbox", "migrate")
+_EARLY = ("api", "sandbox", "mailbox", "migrate")
 _PATIENCE_S = 12
 
 

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-__all__ = ["run"]
+__all__ = ["preload", "run"]
+
+
+def preload() -> None:
+    """Import all that the mail catcher needs."""
+    import tallystick.mailbox.server
+
+    del tallystick.mailbox.server
 
 
 def run(*, http_port: int, smtp_port: int, folder: str) -> None:

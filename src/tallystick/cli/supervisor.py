@@ -89,25 +89,23 @@ class Supervisor:
     async def _start(self) -> None:
         """Everything up to the first `/readyz` that says yes.
 
-        API and sandbox are started first: they load their libraries while PostgreSQL starts.
+        The processes are started first: most load their libraries while PostgreSQL starts. What the API and
+        its callers lean on answers before the API does.
         """
         self._screen.step("Starting")
         database = asyncio.ensure_future(self._start_database())
         for process in self._processes():
             await process.spawn()
         try:
-            await asyncio.gather(database, self._start_sandbox())
+            await asyncio.gather(database, self._start_sandbox(), self._start_mailbox())
         finally:
             database.cancel()
         # Before the API answers, so that whoever waits for /readyz finds the file.
         self._write_instance()
-        for process in self._processes():
-            if process is not self._sandbox:
-                await process.order(self._environment())
+        for process in (self._api, self._worker):
+            await process.order(self._environment())
         self._screen.step("Waiting for the API")
         await self._until(self._plan.api_port, "/readyz")
-        if self._plan.mailbox_port:
-            await self._until(self._plan.mailbox_port, "/healthz")
 
     async def _start_database(self) -> None:
         if self._postgres is not None:
@@ -133,6 +131,12 @@ class Supervisor:
         self._ensuring = asyncio.ensure_future(asyncio.to_thread(self._postgres.ensure))
         # Shielded: a thread cannot be cancelled, and stopping has to wait for it.
         self._database_url = await asyncio.shield(self._ensuring)
+
+    async def _start_mailbox(self) -> None:
+        if self._mailbox is not None:
+            assert self._plan.mailbox_port is not None
+            await self._mailbox.order(self._plan.environment)
+            await self._until(self._plan.mailbox_port, "/healthz")
 
     async def _start_sandbox(self) -> None:
         if self._sandbox is None:

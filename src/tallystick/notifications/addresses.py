@@ -23,7 +23,8 @@ class InvalidAddress(ValueError):
 
 def printable(text: str, most: int) -> str:
     """`text` on one line, without control characters and direction marks, cut to `most` characters."""
-    line = " ".join(_UNPRINTABLE.sub(" ", text).split())
+    # No-break spaces stay: locales write amounts with them.
+    line = re.sub(" {2,}", " ", _UNPRINTABLE.sub(" ", text)).strip(" ")
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

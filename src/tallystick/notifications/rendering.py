@@ -19,6 +19,7 @@ from tallystick.notifications.alerts import describe_alert
 from tallystick.notifications.formats import Formats
 from tallystick.notifications.locales import Catalogue, TextError
 from tallystick.notifications.models import TEMPLATES, RenderedMail, UnknownTemplate
+from tallystick.notifications.samples import SAMPLES
 
 __all__ = ["RenderError", "Renderer"]
 
@@ -34,13 +35,10 @@ class RenderError(Exception):
 
 
 class Renderer:
-    """Templates and texts, ours and the operator's; `sender` is the name that mails are signed with.
+    """Templates and texts, ours and the operator's; `sender` is the name that mails are signed with."""
 
-    Raises TextError when the operator's texts cannot be read.
-    """
-
-    def __init__(self, sender: str, override_dir: Path | None = None) -> None:
-        self.catalogue = Catalogue(override_dir)
+    def __init__(self, sender: str, catalogue: Catalogue, override_dir: Path | None = None) -> None:
+        self._catalogue = catalogue
         self._sender = sender
         self._environment = Environment(
             loader=FileSystemLoader([*([override_dir] if override_dir else []), _TEMPLATES]),
@@ -72,12 +70,23 @@ class Renderer:
         except (TemplateError, TextError, KeyError, ValueError, TypeError, css_inline.InlineError) as error:
             raise RenderError(f"{template} ({locale}): {type(error).__name__}: {error}") from error
 
+    def problems(self) -> list[str]:
+        """One line for each mail and language that cannot be rendered, tried on sample contexts."""
+        found = []
+        for template in sorted(TEMPLATES):
+            for language in sorted(self._catalogue.languages):
+                try:
+                    self.render(template, language, SAMPLES[template])
+                except RenderError as error:
+                    found.append(str(error))
+        return found
+
     def _names(self, template: str, locale: str, context: Mapping[str, Any]) -> dict[str, Any]:
         formats = Formats(locale)
-        translate = self.catalogue.translator(locale, template, sender=self._sender)
+        translate = self._catalogue.translator(locale, template, sender=self._sender)
 
         def has(key: str) -> bool:
-            return self.catalogue.has(locale, f"{template}.{key}")
+            return self._catalogue.has(locale, f"{template}.{key}")
 
         names: dict[str, Any] = {
             **_OPTIONAL,

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -19,6 +20,7 @@ from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
 from tallystick.notifications.addresses import InvalidAddress, Sender, parse_recipient, printable
 from tallystick.notifications.alerts import ALERT_PREFIX, alert_context
+from tallystick.notifications.locales import Catalogue, TextError
 from tallystick.notifications.models import (
     TEMPLATES,
     Mail,
@@ -28,6 +30,7 @@ from tallystick.notifications.models import (
     RenderedMail,
     UnknownTemplate,
 )
+from tallystick.notifications.outage import Outage
 from tallystick.notifications.repository import MAIL_CHANNEL, MailRepository
 from tallystick.platform.database import WEATHER, Database, Record, Transaction, listen
 from tallystick.platform.mail import MailDelayed, MailRejected
@@ -69,7 +72,7 @@ class NotificationService:
     """The outbox and its sender.
 
     `transport` is None where no SMTP_URL is set: mails are queued and wait. Raises ValueError, naming the
-    setting, when MAIL_FROM, MAILS_DISABLED or MAIL_TEMPLATES_DIR cannot be used.
+    setting, when MAIL_FROM, ADMIN_EMAIL, MAILS_DISABLED or MAIL_TEMPLATES_DIR cannot be used.
     """
 
     def __init__(self, database: Database, clock: Clock, settings: Settings, transport: MailTransport | None) -> None:
@@ -78,17 +81,14 @@ class NotificationService:
         self._transport = transport
         self._sender = Sender.parse(settings.mail_from, settings.public_url)
         self._default_locale = settings.mail_locale
-        self._admin = settings.admin_email
+        self._admin = _administrator(settings)
+        self._disabled = _disabled(settings)
         self._templates_dir = settings.mail_templates_dir
-        self._disabled = frozenset(settings.mails_disabled)
+        self._catalogue = _catalogue(self._templates_dir)
         self._repository = MailRepository()
-        self._queue = Queue(database, clock, "mails")
+        self._outage = Outage(clock)
+        self._queue = _PatientQueue(database, clock, self._outage)
         self._checks: dict[str, StillHolds] = {}
-        self._outage = _Outage(clock)
-        if unknown := sorted(self._disabled - TEMPLATES):
-            raise ValueError(f"MAILS_DISABLED: no such mail: {', '.join(unknown)}; there are {_known_templates()}")
-        if self._templates_dir is not None and not self._templates_dir.is_dir():
-            raise ValueError("MAIL_TEMPLATES_DIR: is not a folder")
 
     def register_check(self, template: str, still_holds: StillHolds) -> None:
         """Ask `still_holds` before a mail of this kind is sent, outside any transaction; False supersedes it.
@@ -130,6 +130,8 @@ class NotificationService:
             log.warning("mail.no_server", hint="SMTP_URL is not set; mails are queued and wait")
             await stop.wait()
             return
+        for problem in self.check_templates() if self._templates_dir else ():
+            log.error("mail.template_broken", problem=problem)
         wake = asyncio.Event()
         listener = asyncio.create_task(listen(self._database, MAIL_CHANNEL, wake.set, stop))
         try:
@@ -141,19 +143,23 @@ class NotificationService:
 
     def render(self, template: str, locale: str | None, context: Mapping[str, Any]) -> RenderedMail:
         """A mail as it would be sent now; raises UnknownTemplate or `rendering.RenderError`."""
-        resolved = self._renderer.catalogue.resolve(locale, self._default_locale)
+        resolved = self._catalogue.resolve(locale, self._default_locale)
         return self._renderer.render(template, resolved, context)
+
+    def check_templates(self) -> Sequence[str]:
+        """What is wrong with the templates and texts, the operator's included: one line for each mail at fault."""
+        return self._renderer.problems()
 
     @cached_property
     def _renderer(self) -> "Renderer":
         # Templates and their tools are for the process that sends; the API only queues.
         from tallystick.notifications.rendering import Renderer
 
-        return Renderer(self._sender.name, self._templates_dir)
+        return Renderer(self._sender.name, self._catalogue, self._templates_dir)
 
     def _known(self, template: str) -> None:
         if template not in TEMPLATES:
-            raise UnknownTemplate(f"there is no mail {template!r}; there are {_known_templates()}")
+            raise UnknownTemplate(f"there is no mail {template!r}; there are {', '.join(sorted(TEMPLATES))}")
 
     def _new(self, request: MailRequest) -> NewMail:
         self._known(request.template)
@@ -163,8 +169,10 @@ class NotificationService:
         try:
             recipient = parse_recipient(request.recipient).addr_spec
         except InvalidAddress as error:
-            recipient, state, problem = printable(request.recipient, 320), MailState.DEAD, f"recipient: {error}"
-            log.warning("mail.bad_recipient", template=request.template, key=request.business_key)
+            recipient, problem = printable(request.recipient, 320), f"recipient: {error}"
+            if state is MailState.QUEUED:
+                state = MailState.DEAD
+                log.warning("mail.bad_recipient", template=request.template, key=request.business_key)
         return NewMail(
             id=mail_id,
             request=request,
@@ -215,12 +223,13 @@ class NotificationService:
         message["Subject"] = rendered.subject
         message["Date"] = format_datetime(self._clock.now())
         message["Message-ID"] = mail.message_id
-        message["Content-Language"] = rendered.language
         # Nobody's absence note should answer (RFC 3834, and what Exchange looks at).
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
         message.set_content(rendered.text)
         message.add_alternative(rendered.html, subtype="html")
+        # Only now: a Content-* header that is there before moves into the text part.
+        message["Content-Language"] = rendered.language
         return message
 
     async def _finish(self, mail: Mail, state: MailState, subject: str | None = None) -> None:
@@ -240,7 +249,7 @@ class NotificationService:
         if counted and mail.attempts + 1 >= _MAX_ATTEMPTS:
             await self._give_up(mail, reason, tries=True)
             return
-        delay = backoff(mail.attempts + 1, _FIRST_DELAY, _MOST_DELAY) if counted else self._outage.delay()
+        delay = backoff(mail.attempts + 1, _FIRST_DELAY, _MOST_DELAY) if counted else self._outage.begin()
         log.warning("mail.delayed", id=str(mail.id), template=mail.template, counted=counted, reason=reason)
         await self._queue.put_back(mail.id, reason, delay, counted=counted)
 
@@ -257,25 +266,43 @@ class NotificationService:
                 await enqueue(tx, kind, f"{kind}:{mail.id}", payload, due_at=now)
 
 
-class _Outage:
-    """How long mails wait while the server is away: half as long as it has been away, 2 s to 2 min."""
+class _PatientQueue(Queue):
+    """The outbox, from which nothing is taken while the mail server is away, but one mail now and then to see."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._since: float | None = None
+    def __init__(self, database: Database, clock: Clock, outage: Outage) -> None:
+        super().__init__(database, clock, "mails")
+        self._outage = outage
 
-    def delay(self) -> timedelta:
-        now = self._clock.monotonic()
-        if self._since is None:
-            self._since = now
-        return timedelta(seconds=min(max((now - self._since) / 2, 2), 120))
-
-    def over(self) -> None:
-        self._since = None
+    async def take(self, limit: int) -> Sequence[Record]:
+        allowed = self._outage.allowed(limit)
+        return await super().take(allowed) if allowed else ()
 
 
-def _known_templates() -> str:
-    return ", ".join(sorted(TEMPLATES))
+def _administrator(settings: Settings) -> str | None:
+    if not settings.admin_email:
+        return None
+    try:
+        return parse_recipient(settings.admin_email).addr_spec
+    except InvalidAddress as error:
+        raise ValueError(f"ADMIN_EMAIL: {error}; it should be like: admin@example.com") from None
+
+
+def _disabled(settings: Settings) -> frozenset[str]:
+    disabled = frozenset(settings.mails_disabled)
+    if unknown := sorted(disabled - TEMPLATES):
+        raise ValueError(
+            f"MAILS_DISABLED: no such mail: {', '.join(unknown)}; there are {', '.join(sorted(TEMPLATES))}"
+        )
+    return disabled
+
+
+def _catalogue(templates_dir: Path | None) -> Catalogue:
+    if templates_dir is not None and not templates_dir.is_dir():
+        raise ValueError("MAIL_TEMPLATES_DIR: is not a folder")
+    try:
+        return Catalogue(templates_dir)
+    except TextError as error:
+        raise ValueError(f"MAIL_TEMPLATES_DIR: {error}") from None
 
 
 def _storable(value: Any) -> Any:

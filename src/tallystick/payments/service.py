@@ -22,7 +22,7 @@ from tallystick.payments.errors import (
     PaymentNotRefundable,
     RefundExceedsRemaining,
 )
-from tallystick.payments.models import Attempt, ChargeRow, DisputeRow, IntentFacts, Payment, RefundRow, Source
+from tallystick.payments.models import Attempt, ChargeRow, DisputeRow, Payment, RefundRow
 from tallystick.payments.models_requests import (
     CancelRequest,
     CaptureRequest,
@@ -33,13 +33,8 @@ from tallystick.payments.models_requests import (
 )
 from tallystick.payments.repository import HistoryFilter, PaymentRepository
 from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
-from tallystick.payments.service_record import (
-    META_INSTALLATION,
-    META_PAYMENT,
-    META_REFUND,
-    META_USER,
-    PaymentRecorder,
-)
+from tallystick.payments.service_record import META_INSTALLATION, META_PAYMENT, META_REFUND, META_USER
+from tallystick.payments.service_refresh import PaymentRefresher
 from tallystick.payments.service_settle import AttemptSettler, Settled
 from tallystick.payments.views import SECRET_OF, with_secrets
 from tallystick.platform import idempotency
@@ -68,8 +63,8 @@ class StripePaymentService:
         stripe: StripeService,
         customers: StripeCustomerService,
         payments: PaymentRepository,
-        recorder: PaymentRecorder,
         settler: AttemptSettler,
+        refresher: PaymentRefresher,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -77,8 +72,8 @@ class StripePaymentService:
         self._stripe = stripe
         self._customers = customers
         self._payments = payments
-        self._recorder = recorder
         self._settler = settler
+        self._refresher = refresher
 
     # Commands
 
@@ -176,7 +171,7 @@ class StripePaymentService:
         check_metadata(wanted.metadata)
         if payment.stripe_status != "succeeded" and payment.stripe_payment_intent_id:
             # Our record may lag behind a payment that the customer has just made: ask once before refusing.
-            await self.refresh(payment.stripe_payment_intent_id)
+            await self._refresher.refresh_intent(payment.stripe_payment_intent_id)
         refund_id = request.derive_id("refund", self._settings.installation_id)
 
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
@@ -195,23 +190,6 @@ class StripePaymentService:
             )
 
         return await self._execute(request, prepare)
-
-    async def refresh(self, intent_id: str) -> bool:
-        """Fetch an intent from Stripe and record it; whether the row is now sure.
-
-        The revision is read before the call, and the fetched state replaces the row's only if nothing moved it.
-        """
-        async with self._database.connection() as connection:
-            before = await self._payments.find(connection, intent_id, None)
-        try:
-            answer = await self._stripe.retrieve_payment_intent(intent_id)
-        except GatewayError as error:
-            raise Unavailable(retry_after_s=1) from error
-        source = Source("fetch", answer.at or answer.value.created, base_revision=before.revision if before else None)
-        async with self._database.transaction() as tx:
-            await self._recorder.record(tx, [IntentFacts(answer.value, source)])
-            after = await self._payments.find(tx, intent_id, None)
-        return after is not None and not after.unsure
 
     # Reads
 

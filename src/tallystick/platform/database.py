@@ -58,30 +58,44 @@ async def _prepare(connection: Any) -> None:
 class Database:
     """A pool of connections whose `search_path` is our schema."""
 
-    def __init__(self, pool: "asyncpg.Pool[Record]", schema: str) -> None:
-        self._pool = pool
+    def __init__(self, url: str, *, schema: str = "public", size: int = 16, name: str = "tallystick") -> None:
         self.schema = schema
+        self._url = url
+        self._size = size
+        self._name = name
+        self._opened: asyncpg.Pool[Record] | None = None
 
     @classmethod
     async def connect(cls, url: str, *, schema: str = "public", size: int = 16, name: str = "tallystick") -> "Database":
-        """Open the pool; raises one of `WEATHER` when the server cannot be reached."""
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=size,
+        """A database that is open."""
+        database = cls(url, schema=schema, size=size, name=name)
+        await database.open()
+        return database
+
+    async def open(self) -> None:
+        """Make the pool, in the loop that will use it. Connections come when needed: the server may be away now."""
+        self._opened = await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=self._size,
             command_timeout=30,
             timeout=10,
             max_inactive_connection_lifetime=300,
             init=_prepare,
             server_settings={
-                "search_path": schema,
-                "application_name": name,
+                "search_path": self.schema,
+                "application_name": self._name,
                 "timezone": "UTC",
                 "idle_in_transaction_session_timeout": "60s",
                 "jit": "off",
             },
         )
-        return cls(pool, schema)
+
+    @property
+    def _pool(self) -> "asyncpg.Pool[Record]":
+        if self._opened is None:
+            raise RuntimeError("the database was not opened")
+        return self._opened
 
     async def close(self) -> None:
         try:

@@ -9,16 +9,35 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tallystick.core.errors import DomainError, InvalidRequest, NotFound, Unavailable, problem
+from tallystick.core.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+    problem,
+)
 from tallystick.core.ids import new_id
 from tallystick.platform.database import WEATHER
 
-__all__ = ["Json", "RequestFrame", "install_error_handlers", "json_response", "problem_response", "request_id_of"]
+__all__ = [
+    "Json",
+    "Problem",
+    "RequestFrame",
+    "install_error_handlers",
+    "json_response",
+    "problem_response",
+    "problems",
+    "request_id_of",
+]
 
 log = structlog.get_logger()
 Json = Mapping[str, Any]
@@ -68,6 +87,48 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
 def problem_response(document: Json, headers: Mapping[str, str] | None = None) -> Response:
     """A problem document as it goes over the wire."""
     return Response(msgspec.json.encode(document), document["status"], headers, media_type="application/problem+json")
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457). `code` is stable; `detail` may be shown to the customer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    suggested_action: str
+    field: str | None = None
+    request_id: str | None = None
+
+
+_PROBLEM_EXAMPLES: dict[int, type[DomainError]] = {
+    400: MalformedBody,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    405: MethodNotAllowed,
+    409: Conflict,
+    413: BodyTooLarge,
+    422: InvalidRequest,
+    500: InternalError,
+    503: Unavailable,
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for these error statuses (400 comes with every route that takes a body)."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({*statuses, 400} if 422 in statuses else set(statuses)):
+        kind = _PROBLEM_EXAMPLES.get(status)
+        content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+        if kind is not None:
+            content["example"] = {**problem(kind()), "request_id": "0193f0c2-…"}
+        title = kind.title if kind else {402: "The payment failed", 502: "Payments are not set up"}.get(status, "Error")
+        answers[status] = {"description": title, "content": {"application/problem+json": content}}
+    return answers
 
 
 def request_id_of(scope: Scope) -> str:

@@ -20,12 +20,13 @@ from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
 from tallystick.platform.database import WEATHER, Database, Record, Transaction
 
-__all__ = ["Queue", "Retry", "WorkItem", "backoff", "enqueue", "pause", "run_queue"]
+__all__ = ["Queue", "Retry", "WorkItem", "WorkRunner", "backoff", "enqueue", "pause", "run_queue"]
 
 log = structlog.get_logger()
 
 _LEASE = timedelta(seconds=60)
 _POLL_S = 1.0
+_TRIES_MAX = 20
 
 
 class Retry(Exception):
@@ -174,3 +175,38 @@ async def pause(seconds: float, stop: asyncio.Event, wake: asyncio.Event) -> Non
     for task in pending:
         task.cancel()
     wake.clear()
+
+
+class WorkRunner:
+    """Works off the table `work`: each item goes to the handler of its kind, or of its kind's first word and `.*`."""
+
+    def __init__(
+        self, database: Database, clock: Clock, handlers: Mapping[str, Callable[[WorkItem], Awaitable[None]]]
+    ) -> None:
+        self._queue = Queue(database, clock, "work")
+        self._handlers = handlers
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`."""
+        await run_queue(self._queue, self._do, stop=stop, wake=asyncio.Event())
+
+    async def _do(self, row: Record) -> None:
+        item = WorkItem(row["id"], row["kind"], row["business_key"], row["payload"], row["attempts"])
+        handler = self._handlers.get(item.kind) or self._handlers.get(f"{item.kind.split('.')[0]}.*")
+        if handler is None:
+            # A newer version of the program may know it; this one leaves it alone.
+            raise LookupError(f"no handler for work of kind {item.kind}")
+        try:
+            await handler(item)
+        except Retry as retry:
+            delay = retry.after or backoff(item.attempts + 1, timedelta(seconds=2))
+            await self._give_back(item, str(retry), delay, counted=retry.counted)
+        else:
+            await self._queue.finish(item.id)
+
+    async def _give_back(self, item: WorkItem, error: str, delay: timedelta, *, counted: bool) -> None:
+        if counted and item.attempts + 1 >= _TRIES_MAX:
+            log.error("work.dead", kind=item.kind, key=item.business_key, error=error)
+            await self._queue.finish(item.id, "dead")
+        else:
+            await self._queue.put_back(item.id, error, delay, counted=counted)

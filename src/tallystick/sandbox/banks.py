@@ -44,12 +44,8 @@ _ACCOUNTS = (
     BankAccount(SEPA, "DE08370400440532013003", "pm_sepaDebit_successDelayed_de", "DE", slow=True),
     BankAccount(SEPA, "DE62370400440532013001", "pm_sepaDebit_failed_de", "DE", "bank_declined"),
     BankAccount(SEPA, "DE78370400440532013004", "pm_sepaDebit_failedDelayed_de", "DE", "bank_declined", True),
-    BankAccount(
-        SEPA, "DE35370400440532013002", "pm_sepaDebit_disputed_de", "DE", effect="dispute_fraudulent"
-    ),
-    BankAccount(
-        SEPA, "DE65370400440002222227", "pm_sepaDebit_insufficientFunds_de", "DE", "bank_insufficient_funds"
-    ),
+    BankAccount(SEPA, "DE35370400440532013002", "pm_sepaDebit_disputed_de", "DE", effect="dispute_fraudulent"),
+    BankAccount(SEPA, "DE65370400440002222227", "pm_sepaDebit_insufficientFunds_de", "DE", "bank_insufficient_funds"),
     BankAccount(SEPA, "FR1420041010050500013M02606", "pm_sepaDebit_success_fr", "FR"),
     BankAccount(SEPA, "AT611904300234573201", "pm_sepaDebit_success_at", "AT"),
 )

@@ -193,9 +193,7 @@ _RISK = (
     Card("4000008400001017", "visa", "radarDynamicRiskThreshold"),
 )
 
-_OTHER = (
-    Card("4000000000000341", "visa", "chargeCustomerFail", decline="generic_decline"),
-)
+_OTHER = (Card("4000000000000341", "visa", "chargeCustomerFail", decline="generic_decline"),)
 
 _ALIASES = {
     "us": "visa",
@@ -208,15 +206,12 @@ _ALIASES = {
 def _table() -> list[Card]:
     cards = [*_3DS, *_RISK, *_OTHER]
     for line in _SUCCESS.split("\n")[1:-1]:
-        number, brand, funding, country, token = line.split()
+        number, brand, funding, country, suffix = line.split()
         threeds = ThreeDs.UNSUPPORTED if brand == "amex" else ThreeDs.NOT_ENROLLED
-        cards.append(
-            Card(number, brand, None if token == "-" else token, country, funding, three_ds=threeds)
-        )
+        cards.append(Card(number, brand, None if suffix == "-" else suffix, country, funding, three_ds=threeds))
     words = _COUNTRIES.split()
     cards += [
-        Card(number, "visa", country.lower(), country)
-        for country, number in zip(words[::2], words[1::2], strict=True)
+        Card(number, "visa", country.lower(), country) for country, number in zip(words[::2], words[1::2], strict=True)
     ]
     for line in _DECLINING.split("\n")[1:-1]:
         number, decline, token = line.split()
@@ -225,9 +220,7 @@ def _table() -> list[Card]:
         number, effect, token = line.split()
         cards.append(Card(number, "visa", token, effect=effect))
     # Known by token only; the number is ours and is not accepted as one.
-    cards.append(
-        Card("token_0010", "visa", "chargeDeclinedFraudulent", decline="fraudulent", attachable=False)
-    )
+    cards.append(Card("token_0010", "visa", "chargeDeclinedFraudulent", decline="fraudulent", attachable=False))
     return cards
 
 

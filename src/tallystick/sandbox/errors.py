@@ -3,8 +3,6 @@
 Messages and codes are those the real API was recorded with where a recording exists.
 """
 
-from typing import Any
-
 from tallystick.sandbox.shapes import Json
 
 __all__ = ["ApiError", "card_error", "invalid", "missing_param", "no_such", "unexpected_state", "unknown_param"]
@@ -30,7 +28,7 @@ class ApiError(Exception):
         executed: bool = False,
         headers: tuple[tuple[str, str], ...] = (),
         log_url: bool = True,
-        **details: Any,
+        details: Json | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -41,7 +39,7 @@ class ApiError(Exception):
         self.executed = executed
         self.headers = headers
         self.log_url = log_url
-        self.details = details
+        self.details = details or {}
 
     def body(self, request_id: str) -> Json:
         """`{"error": {…}}` with only the keys that apply; `doc_url` goes with `code`."""
@@ -84,14 +82,10 @@ def no_such(kind: str, object_id: str, *, param: str, status: int = 404) -> ApiE
 
 def unexpected_state(message: str, intent: Json, *, param: str | None = None) -> ApiError:
     """400 about an intent's state; the whole intent is in the error."""
-    kind = intent["object"]
-    return ApiError(
-        400, message, code=f"{kind}_unexpected_state", param=param, executed=True, **{kind: intent}
-    )
+    kind: str = intent["object"]
+    return ApiError(400, message, code=f"{kind}_unexpected_state", param=param, executed=True, details={kind: intent})
 
 
-def card_error(message: str, *, code: str, param: str | None = None, **details: Any) -> ApiError:
+def card_error(message: str, *, code: str, param: str | None = None, details: Json | None = None) -> ApiError:
     """402: the parameters were fine, the card was not; kept and saved."""
-    return ApiError(
-        402, message, error_type="card_error", code=code, param=param, executed=True, **details
-    )
+    return ApiError(402, message, error_type="card_error", code=code, param=param, executed=True, details=details)

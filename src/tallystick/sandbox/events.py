@@ -79,9 +79,7 @@ class EventLog:
     def types(self) -> set[str]:
         """The event types that have happened so far: what `type=charge.*` can match."""
         if self._types is None:
-            rows = self._store.execute(
-                "SELECT DISTINCT value FROM refs WHERE object = 'event' AND field = 'type'"
-            )
+            rows = self._store.execute("SELECT DISTINCT value FROM refs WHERE object = 'event' AND field = 'type'")
             self._types = {row[0] for row in rows}
         return self._types
 

@@ -84,7 +84,7 @@ def page(
         query.where(clause, *values)
     if "created" in params:
         query.created(params["created"])
-    counts = {"count": _count(ctx, query)} if count else {}
+    counted = _count(ctx, query) if count else None
     limit = min(max(params.get("limit", 10), 1), 100)
     backwards = _cursor(ctx, kind, params, query, oldest_first=oldest_first)
     order = "ASC" if backwards != oldest_first else "DESC"
@@ -98,15 +98,13 @@ def page(
     rows = rows[:limit]
     if backwards:
         rows.reverse()
-    return list_object(url, rows, has_more=has_more, **counts)
+    return list_object(url, rows, has_more=has_more, count=counted)
 
 
 def _cursor(ctx: Context, kind: str, params: Json, query: _Query, *, oldest_first: bool) -> bool:
     """Applies the cursor; answers whether the page is read against the list's own order."""
     if "starting_after" in params and "ending_before" in params:
-        raise invalid(
-            "Received both starting_after and ending_before parameters. Please pass in only one."
-        )
+        raise invalid("Received both starting_after and ending_before parameters. Please pass in only one.")
     for name in ("starting_after", "ending_before"):
         if name not in params:
             continue

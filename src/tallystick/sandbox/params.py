@@ -14,9 +14,9 @@ from tallystick.sandbox.errors import invalid, missing_param, unknown_param
 from tallystick.sandbox.shapes import Json
 
 __all__ = [
+    "LIST_FIELDS",
     "Check",
     "Fields",
-    "LIST_FIELDS",
     "anything",
     "array_of",
     "boolean",
@@ -162,9 +162,7 @@ def currency(value: Any, path: str) -> str:
     code = _not_empty(value, path).lower()
     if code not in CURRENCIES:
         known = ", ".join(["usd", *sorted(CURRENCIES.keys() - {"usd"})])
-        raise invalid(
-            f"Invalid currency: {code}. Stripe currently supports these currencies: {known}", param=path
-        )
+        raise invalid(f"Invalid currency: {code}. Stripe currently supports these currencies: {known}", param=path)
     return code
 
 
@@ -228,9 +226,7 @@ def metadata(value: Any, path: str) -> Json:
     for key, item in value.items():
         text = _text(item, f"{path}[{key}]")
         if len(key) > 40:
-            raise invalid(
-                f"Metadata keys must be at most 40 characters. Key '{key}' has {len(key)}.", param=path
-            )
+            raise invalid(f"Metadata keys must be at most 40 characters. Key '{key}' has {len(key)}.", param=path)
         if len(text) > 500:
             raise invalid(
                 f"Metadata values can have up to 500 characters, but you passed in a value that is {len(text)} "
@@ -259,5 +255,3 @@ LIST_FIELDS: Fields = {
     "starting_after": string(),
 }
 """What every list takes."""
-
-

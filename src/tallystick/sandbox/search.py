@@ -132,8 +132,8 @@ def _parse(query: str) -> tuple[list[_Clause], bool]:
 
 def _bad(query: str) -> Exception:
     return invalid(
-        "We were unable to parse your search query. Try using the format `metadata[\"key\"]:\"value\"` to query "
-        f"for metadata or key:\"value\" to query for other fields. Query: {query}"
+        'We were unable to parse your search query. Try using the format `metadata["key"]:"value"` to query '
+        f'for metadata or key:"value" to query for other fields. Query: {query}'
     )
 
 
@@ -145,9 +145,7 @@ def _page_start(page: str | None) -> int | None:
     return int(page)
 
 
-def _candidates(
-    ctx: Context, kind: str, clauses: list[_Clause], before: int | None, *, any_of: bool
-) -> list[Json]:
+def _candidates(ctx: Context, kind: str, clauses: list[_Clause], before: int | None, *, any_of: bool) -> list[Json]:
     last = before if before is not None else 1 << 62
     indexed = [clause for clause in clauses if clause.indexed()]
     if indexed and not any_of:
@@ -178,9 +176,7 @@ def _index_due(ctx: Context, kind: str) -> None:
         ctx.store.execute("DELETE FROM search_pending WHERE seq = ?", seq)
         ctx.store.execute("DELETE FROM search_terms WHERE seq = ?", seq)
         terms = {("object", kind)}
-        terms |= {
-            (field, text.lower()) for field in _TEXT_FIELDS if isinstance(text := value.get(field), str)
-        }
+        terms |= {(field, text.lower()) for field in _TEXT_FIELDS if isinstance(text := value.get(field), str)}
         terms |= {(f"metadata[{key}]", text.lower()) for key, text in (value.get("metadata") or {}).items()}
         for field, text in terms:
             ctx.store.execute("INSERT INTO search_terms VALUES (?, ?, ?, ?)", kind, field, text, seq)

@@ -47,6 +47,19 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def list_object(url: str, data: list[Json], *, has_more: bool = False, **counts: int) -> Json:
-    """A Stripe list; `counts` are the few lists' `count` or `total_count`."""
-    return {"object": "list", "data": data, "has_more": has_more, "url": url, **counts}
+def list_object(
+    url: str,
+    data: list[Json],
+    *,
+    has_more: bool = False,
+    count: int | None = None,
+    total_count: int | None = None,
+) -> Json:
+    """A Stripe list; a few print a `count`, embedded ones a `total_count`."""
+    listed: Json = {"object": "list"}
+    if count is not None:
+        listed["count"] = count
+    listed |= {"data": data, "has_more": has_more}
+    if total_count is not None:
+        listed["total_count"] = total_count
+    return {**listed, "url": url}

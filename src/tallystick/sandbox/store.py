@@ -172,9 +172,7 @@ class Store:
 
     def note(self, object_id: str, name: str) -> str | None:
         """What the sandbox remembers about an object without printing it."""
-        row = self._db.execute(
-            "SELECT value FROM notes WHERE id = ? AND name = ?", (object_id, name)
-        ).fetchone()
+        row = self._db.execute("SELECT value FROM notes WHERE id = ? AND name = ?", (object_id, name)).fetchone()
         return row[0] if row else None
 
     def set_note(self, object_id: str, name: str, value: str) -> None:

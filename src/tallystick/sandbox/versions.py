@@ -59,9 +59,7 @@ def _downgrade(value: Any) -> Any:
         return [_downgrade(item) for item in value]
     if not isinstance(value, dict):
         return value
-    lowered = {
-        key: _downgrade(item) if isinstance(item, dict | list) else item for key, item in value.items()
-    }
+    lowered = {key: _downgrade(item) if isinstance(item, dict | list) else item for key, item in value.items()}
     kind = value.get("object")
     change = _CHANGES.get(kind) if isinstance(kind, str) else None
     return canonical(change(lowered)) if change else lowered
@@ -85,9 +83,7 @@ def _customer(value: Json) -> Json:
 
 
 def _payment_method(value: Json) -> Json:
-    value = _billing_details(
-        _without(value, "allow_redisplay", "customer_account", "shared_payment_granted_token")
-    )
+    value = _billing_details(_without(value, "allow_redisplay", "customer_account", "shared_payment_granted_token"))
     if value.get("card"):
         value["card"] = _without(value["card"], "display_brand", "regulated_status")
     return value

@@ -22,7 +22,7 @@ from tallystick.stripe_gateway.errors import (
     GatewayRejected,
     GatewayUnavailable,
 )
-from tallystick.stripe_gateway.objects import Answer, Customer, PaymentIntent, Refund, StripeEvent
+from tallystick.stripe_gateway.objects import Answer, Charge, Customer, Dispute, PaymentIntent, Refund, StripeEvent
 
 __all__ = ["StripeService"]
 
@@ -114,6 +114,14 @@ class StripeService:
         """`GET /v1/refunds/{id}`."""
         return await self._read(f"/v1/refunds/{refund_id}", {}, translate.refund)
 
+    async def retrieve_charge(self, charge_id: str) -> Answer[Charge]:
+        """`GET /v1/charges/{id}`."""
+        return await self._read(f"/v1/charges/{charge_id}", {}, translate.charge)
+
+    async def retrieve_dispute(self, dispute_id: str) -> Answer[Dispute]:
+        """`GET /v1/disputes/{id}`."""
+        return await self._read(f"/v1/disputes/{dispute_id}", {}, translate.dispute)
+
     # Customers
 
     async def create_customer(self, params: Json, key: str) -> Answer[Customer]:
@@ -131,12 +139,10 @@ class StripeService:
     # Events
 
     async def list_events(
-        self, *, created_from: int, ending_before: str | None = None, starting_after: str | None = None
+        self, *, created_from: int, created_until: int, starting_after: str | None = None
     ) -> tuple[list[StripeEvent], bool]:
-        """One page (100) of events created at or after `created_from`, newest first, and whether there are more."""
-        params: dict[str, Any] = {"limit": 100, "created": {"gte": created_from}}
-        if ending_before:
-            params["ending_before"] = ending_before
+        """A page (100) of the events created in [from, until) Unix seconds, newest first; and whether there are more."""
+        params: dict[str, Any] = {"limit": 100, "created": {"gte": created_from, "lt": created_until}}
         if starting_after:
             params["starting_after"] = starting_after
         answer = await self._list("/v1/events", params, translate.event)

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 
 from tallystick.core.clock import Clock
 from tallystick.notifications.models import MailRequest
@@ -47,6 +48,28 @@ class MovableClock:
         return time.monotonic() + self.ahead.total_seconds()
 
 
+class _Server(Controller):
+    """A controller that ends its open sessions, as a server that goes away does."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sessions: list[Any] = []
+
+    def factory(self) -> Any:
+        session = SMTP(self.handler, **self.SMTP_kwargs)
+        self._sessions.append(session)
+        return session
+
+    def hang_up(self) -> None:
+        async def end() -> None:
+            for session in self._sessions:
+                if session.transport is not None:
+                    session.transport.abort()
+            await asyncio.sleep(0.01)
+
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(5)
+
+
 @dataclass
 class Mailbox:
     """A mail server: `answers` are given to the next messages instead of taking them, by phase of the dialogue."""
@@ -57,16 +80,18 @@ class Mailbox:
     at_rcpt: list[str] = field(default_factory=list)
     at_mail: list[str] = field(default_factory=list)
     at_data: list[str] = field(default_factory=list)
+    secure: list[bool] = field(default_factory=list)
     connections: int = 0
     delay_s: float = 0
-    _controller: Controller | None = None
+    _controller: "_Server | None" = None
 
-    def open(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+    def open(self, **options: Any) -> None:
+        self._controller = _Server(self, hostname="127.0.0.1", port=self.port, **options)
         self._controller.start()
 
     def close(self) -> None:
         if self._controller is not None:
+            self._controller.hang_up()
             self._controller.stop()
             self._controller = None
 
@@ -77,18 +102,15 @@ class Mailbox:
         self.connections += 1
         return responses
 
-    async def handle_MAIL(
-        self, _server: Any, _session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
+    async def handle_MAIL(self, _server: Any, _session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if self.at_mail:
             return self.at_mail.pop(0)
+        self.secure.append(session.ssl is not None)
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"
 
-    async def handle_RCPT(
-        self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
-    ) -> str:
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]) -> str:
         if self.at_rcpt:
             return self.at_rcpt.pop(0)
         envelope.rcpt_tos.append(address)
@@ -213,7 +235,7 @@ class World:
 
     async def until_state(self, state: str, count: int = 1) -> None:
         async def reached() -> bool:
-            return sum(row["state"] == state for row in await self.rows()) == count
+            return [row["state"] for row in await self.rows()].count(state) == count
 
         await self.until(reached)
 

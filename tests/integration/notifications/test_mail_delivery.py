@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tallystick.core.ids import new_id
 from tallystick.notifications.models import MailRequest
+from tallystick.notifications.service import NotificationService
 from tallystick.platform.database import Database
 from tallystick.platform.mail import SmtpTransport
 from tallystick.platform.work import WorkItem
@@ -119,7 +121,7 @@ async def test_a_temporary_refusal_counts_and_is_tried_again(world: "World", new
     await world.queue(service, new_mail("k1"))
 
     async def refused() -> bool:
-        return (await world.row())["last_error"] is not None
+        return bool((await world.row())["last_error"])
 
     await world.until(refused)
     row = await world.row()
@@ -153,15 +155,9 @@ async def test_there_is_no_alert_about_an_alert(world: "World") -> None:
     world.mailbox.at_rcpt = ["550 no such user"]
     service = world.service()
     world.start(service)
-    await service.alert(WorkItem(world_id(), "alert.mail_dead", "alert.mail_dead:1", {"mail_id": "1"}, 0))
+    await service.alert(WorkItem(new_id(), "alert.mail_dead", "alert.mail_dead:1", {"mail_id": "1"}, 0))
     await world.until_state("dead")
     assert await world.work() == []
-
-
-def world_id() -> Any:
-    from tallystick.core.ids import new_id
-
-    return new_id()
 
 
 async def test_after_twenty_tries_a_mail_is_given_up(world: "World", new_mail: NewMail) -> None:
@@ -179,19 +175,31 @@ async def test_after_twenty_tries_a_mail_is_given_up(world: "World", new_mail: N
 
 async def test_while_the_server_is_away_mails_wait_uncounted(world: "World", new_mail: NewMail) -> None:
     world.mailbox.close()
-    service = world.service()
+    transport = _Counting(f"smtp://127.0.0.1:{world.mailbox.port}")
+    service = world.service(transport=transport)
+    await world.queue(service, *(new_mail() for _ in range(20)))
     world.start(service)
-    await world.queue(service, *(new_mail() for _ in range(6)))
 
-    async def all_put_back() -> bool:
-        return all(row["last_error"] is not None for row in await world.rows())
+    async def tried(times: int) -> bool:
+        return transport.tries == times
 
-    await world.until(all_put_back)
-    assert {row["attempts"] for row in await world.rows()} == {0}
+    await world.until(lambda: tried(4))
+    await asyncio.sleep(0.1)
+    world.clock.ahead += timedelta(seconds=30)
+    await world.until(lambda: tried(5))
+    assert {(row["state"], row["attempts"]) for row in await world.rows()} == {("queued", 0)}
     world.mailbox.open()
-    world.clock.ahead += timedelta(minutes=3)
-    await world.until_state("sent", 6)
-    assert len(world.mailbox.messages) == 6
+    world.clock.ahead += timedelta(minutes=2)
+    await world.until_state("sent", 20)
+    assert len(world.mailbox.messages) == 20
+
+
+class _Counting(SmtpTransport):
+    tries = 0
+
+    async def send(self, message: EmailMessage) -> None:
+        self.tries += 1
+        await super().send(message)
 
 
 async def test_a_mail_that_no_longer_holds_is_superseded(world: "World", new_mail: NewMail) -> None:
@@ -202,7 +210,7 @@ async def test_a_mail_that_no_longer_holds_is_superseded(world: "World", new_mai
         # The check is outside any transaction: it may open its own.
         await world.database.ping()
         asked.append(context)
-        return context["payment_id"] == "open"
+        return bool(context["payment_id"] == "open")
 
     service.register_check("payment_failed", still_failed)
     world.start(service)
@@ -265,8 +273,6 @@ async def test_a_database_that_blinks_after_a_send_makes_no_second_copy(world: "
 
 
 async def test_without_a_server_mails_wait(world: "World", new_mail: NewMail) -> None:
-    from tallystick.notifications.service import NotificationService
-
     service = NotificationService(world.database, world.clock, world.settings(), None)
     await world.queue(service, new_mail("k1"))
     running = world.start(service)
@@ -285,7 +291,7 @@ async def test_logs_have_no_addresses(world: "World", new_mail: NewMail, capsys:
 
     async def dead() -> bool:
         world.clock.ahead += timedelta(minutes=1)
-        return (await world.rows())[0]["state"] == "dead"
+        return bool((await world.rows())[0]["state"] == "dead")
 
     await world.until(dead)
     logged = "".join(capsys.readouterr())

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from tallystick.notifications.models import MailRequest, UnknownTemplate
+from tallystick.notifications.service import NotificationService
 from tallystick.platform.work import WorkItem
 
 if TYPE_CHECKING:
@@ -34,10 +36,14 @@ async def test_a_mail_is_queued_once_for_its_key(world: "World", new_mail: NewMa
 
 async def test_nothing_is_queued_where_the_cause_is_rolled_back(world: "World", new_mail: NewMail) -> None:
     service = world.service()
-    with pytest.raises(RuntimeError):
+
+    async def cause() -> None:
         async with world.database.transaction() as tx:
             await service.queue_mails(tx, [new_mail("k1")])
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await cause()
     await world.queue(service)
     assert await world.rows() == []
 
@@ -96,16 +102,18 @@ async def test_a_mail_that_is_switched_off_takes_its_key(world: "World", new_mai
 
 
 @pytest.mark.parametrize(
-    "environment",
+    ("name", "value"),
     [
-        {"MAILS_DISABLED": "payment_confirmaton"},
-        {"MAIL_TEMPLATES_DIR": "/no/such/folder"},
-        {"MAIL_FROM": "nobody"},
+        ("MAILS_DISABLED", "payment_confirmaton"),
+        ("MAIL_TEMPLATES_DIR", "/no/such/folder"),
+        ("MAIL_FROM", "nobody"),
+        ("ADMIN_EMAIL", "admin@example.com, other@example.com"),
     ],
 )
-async def test_settings_that_cannot_be_used_are_named(world: "World", environment: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=next(iter(environment))):
-        world.service(**environment)
+async def test_settings_that_cannot_be_used_are_named(world: "World", name: str, value: str) -> None:
+    settings = world.settings(**{name: value})
+    with pytest.raises(ValueError, match=name):
+        NotificationService(world.database, world.clock, settings, None)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,18 @@ async def test_a_recipient_that_cannot_be_is_stored_dead(world: "World", new_mai
     assert bad["last_error"].startswith("recipient: ")
     assert "\n" not in bad["recipient"]
     assert await world.work() == []
+
+
+async def test_operators_texts_that_cannot_be_read_are_named(world: "World", tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "de.json").write_text("{")
+    with pytest.raises(ValueError, match=r"MAIL_TEMPLATES_DIR: texts/de\.json"):
+        world.service(MAIL_TEMPLATES_DIR=str(tmp_path))
+
+
+async def test_a_mail_that_is_switched_off_needs_no_address(world: "World", new_mail: NewMail) -> None:
+    await world.queue(world.service(MAILS_DISABLED="refund"), new_mail("k1", "refund", recipient=""))
+    assert (await world.row())["state"] == "disabled"
 
 
 async def test_text_that_json_in_postgresql_cannot_hold_is_cleaned(world: "World", new_mail: NewMail) -> None:

@@ -28,7 +28,7 @@ FAILURES = (
 
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
-    return Renderer("Example & Söhne")
+    return Renderer("Example & Söhne", Catalogue())
 
 
 class _Words(HTMLParser):
@@ -206,7 +206,7 @@ def test_an_operator_overrides_templates_and_texts(tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "en.json").write_text('{"refund": {"title": "Money back"}}')
     (tmp_path / "texts" / "fr.json").write_text('{"refund": {"title": "Votre remboursement"}}')
-    renderer = Renderer("Shop", tmp_path)
+    renderer = Renderer("Shop", Catalogue(tmp_path), tmp_path)
     english, german, french = (renderer.render("refund", locale, SAMPLES["refund"]) for locale in ("en", "de", "fr"))
     assert english.subject == "Geld zurück: ¥500"
     assert "Money back" in english.text
@@ -215,25 +215,29 @@ def test_an_operator_overrides_templates_and_texts(tmp_path: Path) -> None:
     assert german.text == "Nur auf Deutsch, Shop\n"
     assert "Votre remboursement" in french.html
     assert "When it arrives" in french.text
-    assert "fr" in renderer.catalogue.languages
+    assert "fr" in Catalogue(tmp_path).languages
+    assert renderer.problems() == []
 
 
 def test_a_broken_override_names_itself(tmp_path: Path) -> None:
     (tmp_path / "refund").mkdir()
     (tmp_path / "refund" / "subject.txt").write_text("{{ no_such_value }}")
     with pytest.raises(RenderError, match=r"refund \(en\).*no_such_value"):
-        Renderer("Shop", tmp_path).render("refund", "en", SAMPLES["refund"])
+        Renderer("Shop", Catalogue(), tmp_path).render("refund", "en", SAMPLES["refund"])
+    problems = Renderer("Shop", Catalogue(), tmp_path).problems()
+    assert [problem.partition(":")[0] for problem in problems] == ["refund (de)", "refund (en)", "refund (ja)"]
     (tmp_path / "texts").mkdir()
-    (tmp_path / "texts" / "de.json").write_text("[1, 2")
-    with pytest.raises(TextError, match=r"texts/de\.json"):
-        Renderer("Shop", tmp_path)
+    for broken in ("[1, 2", "[]", '{"refund": {"title": 1}}', "\xff"):
+        (tmp_path / "texts" / "de.json").write_text(broken, encoding="latin-1")
+        with pytest.raises(TextError, match=r"texts/de\.json"):
+            Catalogue(tmp_path)
 
 
 def test_a_text_that_asks_for_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "en.json").write_text('{"refund": {"title": "Hello {first_name}"}}')
     with pytest.raises(RenderError, match=r"refund\.title.*first_name"):
-        Renderer("Shop", tmp_path).render("refund", "en", SAMPLES["refund"])
+        Renderer("Shop", Catalogue(tmp_path), tmp_path).render("refund", "en", SAMPLES["refund"])
 
 
 def test_unknown_mails_and_incomplete_contexts_are_refused(renderer: Renderer) -> None:

@@ -93,9 +93,7 @@ def balance(ctx: Context, _params: Json) -> Json:
 
     def entries(*, ready: bool) -> list[dict[str, Any]]:
         amounts = [(code, sums.get((code, ready), 0)) for code in currencies]
-        return [
-            {"amount": amount, "currency": code, "source_types": {"card": amount}} for code, amount in amounts
-        ]
+        return [{"amount": amount, "currency": code, "source_types": {"card": amount}} for code, amount in amounts]
 
     nothing = [{"amount": 0, "currency": default}]
     return {
@@ -110,9 +108,7 @@ def balance(ctx: Context, _params: Json) -> Json:
 def _fee_details(fee: int, code: str, description: str) -> list[Json]:
     if not fee:
         return []
-    return [
-        {"amount": fee, "application": None, "currency": code, "description": description, "type": "stripe_fee"}
-    ]
+    return [{"amount": fee, "application": None, "currency": code, "description": description, "type": "stripe_fee"}]
 
 
 ROUTES = (

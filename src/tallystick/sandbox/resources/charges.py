@@ -21,7 +21,7 @@ from tallystick.sandbox.routing import Route
 from tallystick.sandbox.search import SEARCH_FIELDS, search
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["AUTHORIZATION_S", "EXPANDABLE", "ROUTES", "build", "book", "charge_of", "succeeded_outcome"]
+__all__ = ["AUTHORIZATION_S", "EXPANDABLE", "ROUTES", "book", "build", "charge_of", "succeeded_outcome"]
 
 EXPANDABLE = frozenset(
     {"balance_transaction", "customer", "dispute", "failure_balance_transaction", "payment_intent", "review"}
@@ -70,9 +70,7 @@ def build(
         "paid": ok,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": _details(
-            ctx, intent, method, succeeded=ok, challenged=authenticated
-        ),
+        "payment_method_details": _details(ctx, intent, method, succeeded=ok, challenged=authenticated),
         "radar_options": {},
         "receipt_email": intent["receipt_email"],
         "receipt_number": None,
@@ -169,11 +167,8 @@ def _details(ctx: Context, intent: Json, method: Json, *, succeeded: bool, chall
         extra = {"expected_debit_date": None, "mandate": None, "payment_reference": None}
         return {kind: {**{key: source[key] for key in keep}, **extra}, "type": kind}
     if kind == banks.SEPA:
-        keep = ("bank_code", "branch_code", "country", "fingerprint", "last4")
-        return {
-            kind: {**{key: source[key] for key in keep}, "expected_debit_date": None, "mandate": None},
-            "type": kind,
-        }
+        shown = {key: source[key] for key in ("bank_code", "branch_code", "country", "fingerprint", "last4")}
+        return {kind: {**shown, "expected_debit_date": None, "mandate": None}, "type": kind}
     return {kind: {}, "type": kind}
 
 
@@ -225,8 +220,7 @@ def create(ctx: Context, params: Json) -> Json:
     """`POST /v1/charges`: end of life; every way of calling it is refused as the real API does."""
     if "source" in params:
         raise invalid(
-            "Card Token usage on the Customers API and Charges API has reached end of life. "
-            "Use PaymentMethods instead."
+            "Card Token usage on the Customers API and Charges API has reached end of life. Use PaymentMethods instead."
         )
     if "customer" not in params:
         raise invalid("Must provide source or customer.", code="parameter_missing")

@@ -219,9 +219,7 @@ def _empty(field: str) -> payment_methods.ListMaker:
     return lambda _ctx, customer: list_object(f"/v1/customers/{customer['id']}/{field}", [])
 
 
-INCLUDES = {
-    ("customer", field): _empty(field) for field in ("sources", "subscriptions", "tax_ids")
-}
+INCLUDES = {("customer", field): _empty(field) for field in ("sources", "subscriptions", "tax_ids")}
 
 _METHOD_LIST: Fields = {
     **LIST_FIELDS,

@@ -254,9 +254,7 @@ JOBS = {
 }
 
 _UPDATE: Fields = {
-    "evidence": hash_of(
-        {**dict.fromkeys(_EVIDENCE, unsettable(string(20000))), "enhanced_evidence": anything}
-    ),
+    "evidence": hash_of({**dict.fromkeys(_EVIDENCE, unsettable(string(20000))), "enhanced_evidence": anything}),
     "metadata": metadata,
     "submit": boolean,
     **common.EXPAND,

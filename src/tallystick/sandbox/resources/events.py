@@ -1,5 +1,7 @@
 """The Events API: 30 days of events, as they were rendered when they happened."""
 
+from typing import Any
+
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.errors import invalid, no_such
 from tallystick.sandbox.events import RETENTION_S
@@ -10,6 +12,14 @@ from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json
 
 __all__ = ["ROUTES", "fresh"]
+
+_SINCE = (
+    "o.seq >= coalesce((SELECT seq FROM objects WHERE object = 'event' AND created >= ? "
+    "ORDER BY created, seq LIMIT 1), 1 << 62)"
+)
+_OF_TYPES = (
+    "EXISTS (SELECT 1 FROM refs t WHERE t.object = 'event' AND t.field = 'type' AND t.value IN ({}) AND t.seq = o.seq)"
+)
 
 
 def fresh(ctx: Context, event: Json) -> Json:
@@ -37,31 +47,16 @@ def list_all(ctx: Context, params: Json) -> Json:
         raise invalid("You may only specify up to 20 types.", param="types")
     wanted = params.get("type")
     filters: dict[str, str | None] = {}
-    oldest = ctx.now - RETENTION_S
-    extra: list[tuple[str, list[object]]] = [
-        (
-            "o.seq >= coalesce((SELECT seq FROM objects WHERE object = 'event' AND created >= ? "
-            "ORDER BY created, seq LIMIT 1), 1 << 62)",
-            [oldest],
-        )
-    ]
+    extra: list[tuple[str, list[Any]]] = [(_SINCE, [ctx.now - RETENTION_S])]
     if wanted is not None and "*" not in wanted:
         filters["type"] = wanted
     elif wanted is not None or "types" in params:
         types = params.get("types") or _matching(ctx, wanted or "")
         marks = ", ".join("?" * len(types))
-        extra.append(
-            (
-                "EXISTS (SELECT 1 FROM refs t WHERE t.object = 'event' AND t.field = 'type' "
-                f"AND t.value IN ({marks}) AND t.seq = o.seq)",
-                types,
-            )
-        )
+        extra.append((_OF_TYPES.format(marks), types))
     if "delivery_success" in params:
         negation = "NOT " if params["delivery_success"] else ""
-        extra.append(
-            (f"o.seq {negation}IN (SELECT event_seq FROM deliveries WHERE state <> 'delivered')", [])
-        )
+        extra.append((f"o.seq {negation}IN (SELECT event_seq FROM deliveries WHERE state <> 'delivered')", []))
     found = page(ctx, "event", "/v1/events", params, filters, extra=extra)
     found["data"] = [fresh(ctx, event) for event in found["data"]]
     return found

@@ -57,9 +57,7 @@ def attempt(ctx: Context, intent: Json, method: Json, options: Attempt) -> ApiEr
     return _charge_card(ctx, intent, method, source, authenticated=authenticated)
 
 
-def needs_challenge(
-    ctx: Context, method: Json, card: cards.Card, *, off_session: bool, asked: bool = False
-) -> bool:
+def needs_challenge(ctx: Context, method: Json, card: cards.Card, *, off_session: bool, asked: bool = False) -> bool:
     """Whether the issuer wants the customer to authenticate."""
     exempt = off_session and ctx.store.note(method["id"], "set_up") is not None
     if card.three_ds in (ThreeDs.UNLESS_SET_UP, ThreeDs.REQUIRED):
@@ -178,17 +176,13 @@ def _authentication_failure() -> Decline:
     return Decline("payment_intent_authentication_failure", None, "", None)
 
 
-def _charge_card(
-    ctx: Context, intent: Json, method: Json, card: cards.Card, *, authenticated: bool
-) -> ApiError | None:
+def _charge_card(ctx: Context, intent: Json, method: Json, card: cards.Card, *, authenticated: bool) -> ApiError | None:
     decline = card.decline
     if decline == "incorrect_cvc" and method["card"]["checks"]["cvc_check"] is None:
         decline = None
     if decline is not None:
         return _decline(ctx, intent, method, DECLINES[decline], authenticated=authenticated)
-    charge = charges.build(
-        ctx, intent, method, status="succeeded", decline=None, authenticated=authenticated
-    )
+    charge = charges.build(ctx, intent, method, status="succeeded", decline=None, authenticated=authenticated)
     if intent["capture_method"] == "automatic":
         charges.book(ctx, charge, at_once=_at_once(charge))
     ctx.save(charge)
@@ -227,9 +221,7 @@ def _keep_method(ctx: Context, intent: Json, method: Json, *, authenticated: boo
         ctx.store.set_note(method["id"], "spent", "used")
 
 
-def _decline(
-    ctx: Context, intent: Json, method: Json, decline: Decline, *, authenticated: bool = False
-) -> ApiError:
+def _decline(ctx: Context, intent: Json, method: Json, decline: Decline, *, authenticated: bool = False) -> ApiError:
     charge = charges.build(ctx, intent, method, status="failed", decline=decline, authenticated=authenticated)
     ctx.save(charge)
     ctx.emit("charge.failed", charge)
@@ -270,7 +262,7 @@ def _fail(
     intent["last_payment_error"] = error
     ctx.save(intent)
     ctx.emit("payment_intent.payment_failed", intent)
-    return card_error(message, code=decline.code, param=decline.param, payment_intent=intent, **details)
+    return card_error(message, code=decline.code, param=decline.param, details={"payment_intent": intent, **details})
 
 
 def _debit(ctx: Context, intent: Json, method: Json, account: banks.BankAccount) -> None:
@@ -300,9 +292,7 @@ def _debit_settles(ctx: Context, intent_id: str, _data: Json) -> None:
         charge["failure_code"], charge["failure_message"] = decline.code, decline.message
         ctx.save(charge)
         ctx.emit("charge.failed", charge)
-        _fail(
-            ctx, intent, method, decline, decline.message, charge=charge, error_type="invalid_request_error"
-        )
+        _fail(ctx, intent, method, decline, decline.message, charge=charge, error_type="invalid_request_error")
         return
     charge["status"] = "succeeded"
     charge["paid"] = charge["captured"] = True

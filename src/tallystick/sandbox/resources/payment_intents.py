@@ -48,9 +48,7 @@ def create(ctx: Context, params: Json) -> Json:
             raise missing_param(name)
     _check_amount(params["amount"], params["currency"])
     if params.get("off_session") and not params.get("confirm"):
-        raise invalid(
-            "`off_session` can only be passed when `confirm=true`.", param="off_session"
-        )
+        raise invalid("`off_session` can only be passed when `confirm=true`.", param="off_session")
     if params.get("customer"):
         ctx.require("customer", params["customer"], param="customer", status=400)
     intent = _new(ctx, params)
@@ -80,9 +78,9 @@ def update(ctx: Context, params: Json, intent_id: str) -> Json:
     if intent["status"] not in _CONFIRMABLE:
         _refuse_update(intent, params)
     if "amount" in params or "currency" in params:
-        amount, code = params.get("amount", intent["amount"]), params.get("currency", intent["currency"])
-        _check_amount(amount, code)
-        intent["amount"], intent["currency"] = amount, code
+        for key in ("amount", "currency"):
+            intent[key] = params.get(key, intent[key])
+        _check_amount(intent["amount"], intent["currency"])
     if params.get("customer"):
         ctx.require("customer", params["customer"], param="customer", status=400)
         intent["customer"] = params["customer"]
@@ -152,9 +150,7 @@ def increment(ctx: Context, params: Json, intent_id: str) -> Json:
 
 def list_all(ctx: Context, params: Json) -> Json:
     """`GET /v1/payment_intents`."""
-    return page(
-        ctx, "payment_intent", "/v1/payment_intents", params, {"customer": params.get("customer")}
-    )
+    return page(ctx, "payment_intent", "/v1/payment_intents", params, {"customer": params.get("customer")})
 
 
 def search_intents(ctx: Context, params: Json) -> Json:
@@ -301,7 +297,7 @@ def _capture(ctx: Context, intent: Json, params: Json) -> Json:
     if amount == 0:
         raise ApiError(
             400, "This value must be greater than or equal to 1.",
-            code="parameter_invalid_integer", param="amount", payment_intent=intent,
+            code="parameter_invalid_integer", param="amount", details={"payment_intent": intent},
         )  # fmt: skip
     amount = intent["amount_capturable"] if amount is None else amount
     if amount > intent["amount_capturable"]:
@@ -309,7 +305,7 @@ def _capture(ctx: Context, intent: Json, params: Json) -> Json:
             400,
             "The payment could not be captured because the requested capture amount is greater than the amount "
             "you can capture for this charge. Contact us via https://support.stripe.com/contact/ for help.",
-            code="amount_too_large", executed=True, payment_intent=intent,
+            code="amount_too_large", executed=True, details={"payment_intent": intent},
         )  # fmt: skip
     intent["metadata"] = common.merge_metadata(intent["metadata"], params.get("metadata"))
     payment_flow.capture(ctx, intent, charges.charge_of(ctx, intent), amount)
@@ -326,13 +322,13 @@ def _check_owner(method: Json, customer: str | None, intent: Json | None = None)
             400,
             f"The `payment_method` parameter supplied {method['id']} belongs to the Customer {owner}. Please "
             "include the Customer in the `customer` parameter on the PaymentIntent.",
-            code="parameter_missing", param="source", **details,
+            code="parameter_missing", param="source", details=details,
         )  # fmt: skip
     raise ApiError(
         400,
         f"The PaymentMethod {method['id']} does not belong to the Customer you supplied {customer}. Please use "
         "this PaymentMethod with the Customer that it belongs to instead.",
-        param="payment_method", **details,
+        param="payment_method", details=details,
     )  # fmt: skip
 
 
@@ -352,8 +348,7 @@ def _missing_method(intent: Json) -> str:
 def _not_confirmable(status: str) -> str:
     if status == "succeeded":
         return (
-            "You cannot confirm this PaymentIntent because it has already succeeded after being previously "
-            "confirmed."
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed."
         )
     return (
         f"You cannot confirm this PaymentIntent because it has a status of {status}. Only a PaymentIntent with "

@@ -21,11 +21,20 @@ from tallystick.sandbox.params import (
 )
 from tallystick.sandbox.resources import common
 from tallystick.sandbox.routing import Route
-from tallystick.sandbox.shapes import Json
+from tallystick.sandbox.shapes import Json, decode
 
 __all__ = [
-    "DATA", "EXPANDABLE", "ROUTES", "ListMaker", "attach_to", "create_from", "instrument", "release", "resolve",
-]  # fmt: skip
+    "DATA",
+    "EXPANDABLE",
+    "ROUTES",
+    "ListMaker",
+    "attach_to",
+    "card_details",
+    "create_from",
+    "instrument",
+    "release",
+    "resolve",
+]
 
 ListMaker: TypeAlias = Callable[[Context, Json], Json]
 
@@ -91,7 +100,7 @@ def create_from(ctx: Context, params: Json) -> Json:
     """A new method of these details. Raises 402 for a card that is no test card or has wrong data."""
     kind = params["type"]
     makers: dict[str, Callable[[Context, Json], Json]] = {
-        "card": _card_details, banks.US: _us_details, banks.SEPA: _sepa_details,
+        "card": card_details, banks.US: _us_details, banks.SEPA: _sepa_details,
     }  # fmt: skip
     details = makers[kind](ctx, params.get(kind) or {}) if kind in makers else {}
     method = _new(ctx, kind, details, common.billing_details(params.get("billing_details")))
@@ -144,9 +153,7 @@ def attach_to(ctx: Context, method: Json, customer_id: str, *, check: bool = Tru
     source = instrument(method)
     if check and isinstance(source, cards.Card) and not source.attachable:
         decline = DECLINES[source.decline or "generic_decline"]
-        raise card_error(
-            decline.message, code=decline.code, param=decline.param or "", **decline.error_fields()
-        )
+        raise card_error(decline.message, code=decline.code, param=decline.param or "", details=decline.error_fields())
     method["customer"] = customer_id
     mark_checked(method)
     ctx.save(method)
@@ -230,9 +237,7 @@ def detach(ctx: Context, _params: Json, method_id: str) -> Json:
     """`POST /v1/payment_methods/{id}/detach`."""
     method = resolve(ctx, method_id, param="payment_method")
     if method["customer"] is None:
-        raise invalid(
-            "The payment method you provided is not attached to a customer so detachment is impossible."
-        )
+        raise invalid("The payment method you provided is not attached to a customer so detachment is impossible.")
     release(ctx, method)
     return method
 
@@ -243,9 +248,7 @@ def list_all(ctx: Context, params: Json) -> Json:
     if filters["customer"] is not None:
         ctx.require("customer", filters["customer"], param="customer", status=400)
     # No method is listed that is not attached; the empty reference matches none.
-    return page(
-        ctx, "payment_method", "/v1/payment_methods", params, filters | {"customer": filters["customer"] or ""}
-    )
+    return page(ctx, "payment_method", "/v1/payment_methods", params, filters | {"customer": filters["customer"] or ""})
 
 
 def _new(ctx: Context, kind: str, details: Json, billing: Json) -> Json:
@@ -265,12 +268,10 @@ def _new(ctx: Context, kind: str, details: Json, billing: Json) -> Json:
     }
 
 
-def _card_details(ctx: Context, given: Json) -> Json:
+def card_details(ctx: Context, given: Json) -> Json:
+    """The `card` hash of a number or token. Raises 402 for wrong data and for what is no test card."""
     if "token" in given:
-        card = cards.by_token(given["token"])
-        if card is None:
-            raise no_such("token", given["token"], param="card[token]", status=400)
-        return _print_card(ctx, card, cvc_given=True)
+        return _tokenized(ctx, given["token"])
     if "number" not in given:
         raise invalid("Missing required param: card[number].", code="parameter_missing", param="card[number]")
     number = given["number"].replace(" ", "").replace("-", "")
@@ -284,13 +285,28 @@ def _card_details(ctx: Context, given: Json) -> Json:
             "valid test cards, visit: https://stripe.com/docs/testing.",
             error_type="card_error",
             code="card_declined",
-            decline_code="live_mode_test_card",
+            details={"decline_code": "live_mode_test_card"},
             param="",
         )
     month, year = _expiry(ctx, given)
     if "cvc" in given and not (given["cvc"].isdigit() and len(given["cvc"]) == card.cvc_length):
         raise _refuse_data("invalid_cvc", "Your card's security code is invalid.", "cvc")
     return _print_card(ctx, card, cvc_given="cvc" in given, month=month, year=year)
+
+
+def _tokenized(ctx: Context, token_id: str) -> Json:
+    card = cards.by_token(token_id)
+    if card is not None:
+        return _print_card(ctx, card, cvc_given=True)
+    token = ctx.find("token", token_id)
+    if token is None:
+        raise no_such("token", token_id, param="card[token]", status=400)
+    if token["used"]:
+        raise invalid(f"You cannot use a Stripe token more than once: {token_id}.", code="token_already_used")
+    token["used"] = True
+    ctx.save(token)
+    details: Json = decode(ctx.store.note(token_id, "card") or "{}")
+    return details
 
 
 def _expiry(ctx: Context, given: Json) -> tuple[int, int]:
@@ -340,9 +356,7 @@ def _us_details(_ctx: Context, given: Json) -> Json:
     account = banks.by_number(given.get("account_number", ""))
     if account is None:
         raise invalid("You must use a test bank account number.", param="us_bank_account[account_number]")
-    return _print_bank(account) | {
-        key: given[key] for key in ("account_holder_type", "account_type") if key in given
-    }
+    return _print_bank(account) | {key: given[key] for key in ("account_holder_type", "account_type") if key in given}
 
 
 def _sepa_details(_ctx: Context, given: Json) -> Json:
@@ -377,13 +391,9 @@ def _print_bank(account: banks.BankAccount) -> Json:
 
 ROUTES = (
     Route("POST", "payment_methods", create, _CREATE, publishable=True),
-    Route(
-        "GET", "payment_methods", list_all, {**LIST_FIELDS, "customer": string(), "type": string()}
-    ),
+    Route("GET", "payment_methods", list_all, {**LIST_FIELDS, "customer": string(), "type": string()}),
     Route("GET", "payment_methods/*", retrieve, common.EXPAND),
     Route("POST", "payment_methods/*", update, _UPDATE),
-    Route(
-        "POST", "payment_methods/*/attach", attach, {"customer": string(), **common.EXPAND}, ("customer",)
-    ),
+    Route("POST", "payment_methods/*/attach", attach, {"customer": string(), **common.EXPAND}, ("customer",)),
     Route("POST", "payment_methods/*/detach", detach, common.EXPAND),
 )

@@ -12,9 +12,7 @@ from tallystick.sandbox.shapes import Json, list_object
 
 __all__ = ["EXPANDABLE", "INCLUDES", "JOBS", "ROUTES", "record_release"]
 
-EXPANDABLE = frozenset(
-    {"balance_transaction", "charge", "customer", "failure_balance_transaction", "payment_intent"}
-)
+EXPANDABLE = frozenset({"balance_transaction", "charge", "customer", "failure_balance_transaction", "payment_intent"})
 
 
 def create(ctx: Context, params: Json) -> Json:
@@ -48,9 +46,7 @@ def _target(ctx: Context, params: Json) -> Json:
     if "charge" in params:
         return ctx.require("charge", params["charge"], param="id")
     if "payment_intent" not in params:
-        raise invalid(
-            "One of the following params should be provided for this request: payment_intent or charge."
-        )
+        raise invalid("One of the following params should be provided for this request: payment_intent or charge.")
     intent = ctx.require("payment_intent", params["payment_intent"], param="payment_intent")
     charge = ctx.find("charge", intent["latest_charge"]) if intent["latest_charge"] else None
     if charge is None or charge["status"] != "succeeded":
@@ -60,9 +56,7 @@ def _target(ctx: Context, params: Json) -> Json:
 
 def _refund(ctx: Context, charge: Json, params: Json) -> Json:
     amount = _check(ctx, charge, params.get("amount"))
-    refund = _object(
-        ctx, charge, amount, reason=params.get("reason"), given_metadata=params.get("metadata")
-    )
+    refund = _object(ctx, charge, amount, reason=params.get("reason"), given_metadata=params.get("metadata"))
     effect = _effect(ctx, charge)
     if effect == "refund_pending":
         refund["status"] = "pending"
@@ -96,9 +90,7 @@ def _check(ctx: Context, charge: Json, amount: int | None) -> int:
     if charge["status"] != "succeeded":
         raise invalid(f"Charge {charge['id']} has not succeeded; it cannot be refunded.")
     if charge["disputed"] and not _refund_allowed(ctx, charge):
-        raise invalid(
-            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
-        )
+        raise invalid(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
     if not charge["captured"]:
         raise invalid(
             f"This uncaptured Charge was created by a PaymentIntent ({charge['payment_intent']}). You must "
@@ -112,9 +104,7 @@ def _check(ctx: Context, charge: Json, amount: int | None) -> int:
         return left
     if amount > left:
         asked, rest = (format_money(value, charge["currency"]) for value in (amount, left))
-        raise invalid(
-            f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})", param="amount"
-        )
+        raise invalid(f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})", param="amount")
     return amount
 
 

@@ -28,9 +28,7 @@ EXPANDABLE = frozenset({"customer", "latest_attempt", "mandate", "payment_method
 ATTEMPT_EXPANDABLE = frozenset({"customer", "payment_method", "setup_intent"})
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
-_FAILED_AUTHENTICATION = (
-    "The latest attempt to set up the payment method has failed because authentication failed."
-)
+_FAILED_AUTHENTICATION = "The latest attempt to set up the payment method has failed because authentication failed."
 
 
 def create(ctx: Context, params: Json) -> Json:
@@ -118,9 +116,7 @@ def list_all(ctx: Context, params: Json) -> Json:
 def list_attempts(ctx: Context, params: Json) -> Json:
     """`GET /v1/setup_attempts`."""
     ctx.require("setup_intent", params["setup_intent"], param="setup_intent", status=400)
-    return page(
-        ctx, "setup_attempt", "/v1/setup_attempts", params, {"setup_intent": params["setup_intent"]}
-    )
+    return page(ctx, "setup_attempt", "/v1/setup_attempts", params, {"setup_intent": params["setup_intent"]})
 
 
 def _find(ctx: Context, intent_id: str, params: Json) -> Json:
@@ -251,10 +247,9 @@ def _fail(ctx: Context, intent: Json, method: Json, error: Json) -> ApiError:
     intent["last_setup_error"] = error
     ctx.save(intent)
     ctx.emit("setup_intent.setup_failed", intent)
-    details = {key: error[key] for key in ("advice_code", "decline_code", "network_decline_code") if key in error}
-    return card_error(
-        error["message"], code=error["code"], payment_method=method, setup_intent=intent, **details
-    )
+    details: Json = {"payment_method": method, "setup_intent": intent}
+    details |= {key: error[key] for key in ("advice_code", "decline_code", "network_decline_code") if key in error}
+    return card_error(error["message"], code=error["code"], details=details)
 
 
 def _record_attempt(
@@ -301,10 +296,7 @@ def _attempt_details(method: Json, *, challenged: bool) -> Json:
 def _refusal(action: str, intent: Json) -> str:
     verb = {"confirm": "confirmed", "cancel": "canceled", "update": "updated"}[action]
     if action == "confirm" and intent["status"] == "succeeded":
-        return (
-            "You cannot confirm this SetupIntent because it has already succeeded after being previously "
-            "confirmed."
-        )
+        return "You cannot confirm this SetupIntent because it has already succeeded after being previously confirmed."
     return (
         f"You cannot {action} this SetupIntent because it has a status of {intent['status']}. Only a SetupIntent "
         f"with one of the following statuses may be {verb}: {', '.join(_OPEN)}."
@@ -360,9 +352,7 @@ ROUTES = (
         list_all,
         {**LIST_FIELDS, "customer": string(), "payment_method": string(), "attach_to_self": boolean},
     ),
-    Route(
-        "GET", "setup_intents/*", retrieve, {**common.EXPAND, "client_secret": string()}, publishable=True
-    ),
+    Route("GET", "setup_intents/*", retrieve, {**common.EXPAND, "client_secret": string()}, publishable=True),
     Route(
         "POST",
         "setup_intents/*",

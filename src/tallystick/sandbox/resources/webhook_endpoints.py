@@ -72,9 +72,7 @@ def delete(ctx: Context, _params: Json, endpoint_id: str) -> Json:
     endpoint.clear()
     endpoint.update({"id": endpoint_id, "object": "webhook_endpoint", "deleted": True})
     ctx.store.put(endpoint)
-    ctx.store.execute(
-        "UPDATE deliveries SET state = 'canceled' WHERE endpoint = ? AND state = 'pending'", endpoint_id
-    )
+    ctx.store.execute("UPDATE deliveries SET state = 'canceled' WHERE endpoint = ? AND state = 'pending'", endpoint_id)
     ctx.events.endpoints_changed()
     return endpoint
 
@@ -86,9 +84,7 @@ def list_all(ctx: Context, params: Json) -> Json:
 
 def upsert(ctx: Context, wanted: Json) -> Json:
     """The endpoint of this description (or URL), made or changed, with the secret the caller chose."""
-    name, value = (
-        ("description", wanted["description"]) if wanted.get("description") else ("url", wanted["url"])
-    )
+    name, value = ("description", wanted["description"]) if wanted.get("description") else ("url", wanted["url"])
     same = [item for item in page(ctx, "webhook_endpoint", "", {"limit": 100})["data"] if item[name] == value]
     params = {**wanted, "enabled_events": wanted.get("enabled_events") or ["*"]}
     if not same:

@@ -1,0 +1,1 @@
+"""Pages that customers see; server-rendered on the page kit."""

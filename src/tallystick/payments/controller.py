@@ -1,0 +1,186 @@
+"""`PaymentController`: the payment routes. Parse, authorise, call one service method, shape the answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from tallystick.core.ids import new_id
+from tallystick.core.pages import LIMIT_DEFAULT, LIMIT_MAX
+from tallystick.payments.models import Payment
+from tallystick.payments.models_requests import (
+    CancelRequest,
+    CaptureRequest,
+    ConfirmRequest,
+    HistoryRequest,
+    PaymentRequest,
+    RefundRequest,
+)
+from tallystick.payments.schemas import (
+    CancelPayment,
+    CapturePayment,
+    ConfirmPayment,
+    CreatePayment,
+    CreateRefund,
+    PaymentDetails,
+    PaymentPage,
+    PaymentView,
+    RefundView,
+)
+from tallystick.payments.service import StripePaymentService
+from tallystick.payments.service_settle import Settled
+from tallystick.payments.views import charge_view, dispute_view, payment_view, refund_view
+from tallystick.platform.auth import Actor
+from tallystick.platform.http import json_response, problem_response, problems, request_id_of
+from tallystick.platform.idempotency import IdempotentRequest
+
+__all__ = ["PaymentController"]
+
+Authenticate = Callable[..., Awaitable[Actor]]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=IdempotentRequest.KEY_MAX,
+        pattern=r"^[\x21-\x7e]+$",
+        description="repeat the request with the same key and get the same answer; one is made if absent",
+    ),
+]
+PaymentId = Annotated[str, Path(alias="id", max_length=255, description="ours or Stripe's")]
+Cursor = Annotated[str | None, Query(max_length=255, description="a payment's id, ours or Stripe's; exclusive")]
+_WRITE_ERRORS = (401, 402, 403, 404, 409, 413, 422, 500, 502, 503)
+
+
+class PaymentController:
+    """Routes under `/api/payments`."""
+
+    def __init__(self, service: StripePaymentService, authenticate: Authenticate, default_currency: str) -> None:
+        self._service = service
+        self._default_currency = default_currency
+        self.router = APIRouter(prefix="/api/payments", tags=["payments"])
+        self._route_writes(authenticate)
+        self._route_reads(authenticate)
+
+    def _route_writes(self, authenticate: Authenticate) -> None:
+        actor = Annotated[Actor, Depends(authenticate)]
+        post = self.router.post
+        base = "/payment-intent"
+        accepted: dict[int | str, dict[str, Any]] = {
+            202: {"model": PaymentView, "description": "Not known yet whether it happened; repeat with the same key"}
+        }
+
+        @post(base, status_code=201, response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
+        async def create_payment_intent(request: Request, who: actor, body: CreatePayment, key: Key = None) -> Response:
+            """Create a payment. The `client_secret` in the answer is for Stripe.js in the customer's browser."""
+            wanted = PaymentRequest(**{**body.model_dump(), "currency": body.currency or self._default_currency})
+            sent = _idempotent(request, who, key, body)
+            return await self._answer(request, sent, self._service.create(who, sent, wanted))
+
+        @post(f"{base}/{{id}}/confirm", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
+        async def confirm_payment_intent(
+            request: Request, who: actor, payment_id: PaymentId, body: ConfirmPayment | None = None, key: Key = None
+        ) -> Response:
+            """Try to charge a payment; a failed one is confirmed again with another method."""
+            body = body or ConfirmPayment()
+            wanted = ConfirmRequest(**body.model_dump())
+            sent = _idempotent(request, who, key, body)
+            return await self._answer(request, sent, self._service.confirm(who, payment_id, sent, wanted))
+
+        @post(f"{base}/{{id}}/capture", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
+        async def capture_payment_intent(
+            request: Request, who: actor, payment_id: PaymentId, body: CapturePayment | None = None, key: Key = None
+        ) -> Response:
+            """Capture an authorised payment, whole or in part."""
+            body = body or CapturePayment()
+            wanted = CaptureRequest(**body.model_dump())
+            sent = _idempotent(request, who, key, body)
+            return await self._answer(request, sent, self._service.capture(who, payment_id, sent, wanted))
+
+        @post(f"{base}/{{id}}/cancel", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
+        async def cancel_payment_intent(
+            request: Request, who: actor, payment_id: PaymentId, body: CancelPayment | None = None, key: Key = None
+        ) -> Response:
+            """Cancel a payment that has not succeeded; what it held is released."""
+            body = body or CancelPayment()
+            wanted = CancelRequest(**body.model_dump())
+            sent = _idempotent(request, who, key, body)
+            return await self._answer(request, sent, self._service.cancel(who, payment_id, sent, wanted))
+
+        @post(
+            f"{base}/{{id}}/refund",
+            response_model=RefundView,
+            responses={202: {"model": RefundView}, **problems(*_WRITE_ERRORS)},
+        )
+        async def refund_payment_intent(
+            request: Request, who: actor, payment_id: PaymentId, body: CreateRefund | None = None, key: Key = None
+        ) -> Response:
+            """Refund a payment, whole or in part, several times up to what was captured."""
+            body = body or CreateRefund()
+            wanted = RefundRequest(**body.model_dump())
+            sent = _idempotent(request, who, key, body)
+            return await self._answer(request, sent, self._service.refund(who, payment_id, sent, wanted))
+
+    def _route_reads(self, authenticate: Authenticate) -> None:
+        actor = Annotated[Actor, Depends(authenticate)]
+        get = self.router.get
+
+        @get("/payment-intent/{id}", response_model=PaymentDetails, responses=problems(401, 404, 500, 503))
+        async def get_payment_intent(who: actor, payment_id: PaymentId) -> Response:
+            """A payment with its charges and refunds, by our id or Stripe's."""
+            payment = await self._service.get(who, payment_id)
+            return json_response(await self._details(payment, who))
+
+        @get("/history", response_model=PaymentPage, responses=problems(401, 404, 422, 500, 503))
+        async def payment_history(
+            who: actor,
+            limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+            starting_after: Cursor = None,
+            ending_before: Cursor = None,
+            status: Annotated[str | None, Query(max_length=40)] = None,
+            currency: Annotated[str | None, Query(pattern=r"^[a-z]{3}$")] = None,
+            created_from: Annotated[datetime | None, Query(description="inclusive, RFC 3339")] = None,
+            created_until: Annotated[datetime | None, Query(description="exclusive, RFC 3339")] = None,
+        ) -> Response:
+            """Payments, newest first; staff see everybody's."""
+            wanted = HistoryRequest(
+                limit=limit,
+                starting_after=starting_after,
+                ending_before=ending_before,
+                status=status,
+                currency=currency,
+                created_from=created_from,
+                created_until=created_until,
+            )
+            page = await self._service.history(who, wanted)
+            data = [payment_view(payment, staff=who.staff) for payment in page.data]
+            return json_response({"data": data, "has_more": page.has_more})
+
+    async def _details(self, payment: Payment, who: Actor) -> Mapping[str, Any]:
+        charges, refunds, disputes = await self._service.parts(payment)
+        view = payment_view(payment, staff=who.staff)
+        view["charges"] = [charge_view(charge, staff=who.staff) for charge in charges]
+        view["refunds"] = [refund_view(refund) for refund in refunds]
+        if who.staff:
+            view["disputes"] = [dispute_view(dispute) for dispute in disputes]
+        return view
+
+    async def _answer(self, request: Request, sent: IdempotentRequest, work: Awaitable[Settled]) -> Response:
+        settled = await work
+        body = await self._service.reveal(settled)
+        headers = {"Idempotency-Key": sent.key}
+        if settled.status >= 400:
+            return problem_response({**body, "request_id": request_id_of(request.scope)}, headers)
+        return json_response(body, settled.status, headers)
+
+
+def _idempotent(request: Request, who: Actor, key: str | None, body: BaseModel) -> IdempotentRequest:
+    """The request as repeats are recognised; the key, made here if absent, is in the answer whatever it is."""
+    key = key or str(new_id())
+    request.state.idempotency_key = key
+    return IdempotentRequest(
+        f"user:{who.subject}", key, f"{request.method} {request.url.path}", body.model_dump(mode="json")
+    )

@@ -1,0 +1,123 @@
+"""`PaymentRefresher`: bring rows up to date by asking Stripe, where events left a doubt or are late.
+
+The row's revision is read before the call, and the fetched state replaces the row's only if nothing moved it
+meanwhile. What was fetched is kept in the inbox, so that the mirror can be rebuilt from there alone.
+"""
+
+from typing import TypeVar
+
+from tallystick.core.errors import Unavailable
+from tallystick.payments.models import ChargeFacts, DisputeFacts, Facts, IntentFacts, RefundFacts, Source
+from tallystick.payments.repository import PaymentRepository
+from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
+from tallystick.payments.service_record import PaymentRecorder
+from tallystick.platform.database import Database, Transaction
+from tallystick.platform.work import Retry
+from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.stripe_gateway.objects import Answer, Charge, Dispute, PaymentIntent, Refund
+from tallystick.stripe_gateway.service import StripeService
+from tallystick.webhooks.service import StripeWebhookService
+
+__all__ = ["PaymentRefresher"]
+
+Object = TypeVar("Object", PaymentIntent, Charge, Refund, Dispute)
+
+
+class PaymentRefresher:
+    """Fetches payment intents, charges, refunds and disputes."""
+
+    PREFIXES = ("pi_", "ch_", "py_", "re_", "pyr_", "du_", "dp_")
+
+    def __init__(
+        self,
+        database: Database,
+        stripe: StripeService,
+        payments: PaymentRepository,
+        recorder: PaymentRecorder,
+        webhooks: StripeWebhookService,
+    ) -> None:
+        self._database = database
+        self._stripe = stripe
+        self._payments = payments
+        self._recorder = recorder
+        self._webhooks = webhooks
+
+    async def fetch(self, object_id: str) -> None:
+        """Fetch an object in the background.
+
+        Raises:
+            Retry: Stripe is away, or the row was moved meanwhile and is still in doubt.
+        """
+        try:
+            async with self._stripe.background():
+                sure = await self._refresh(object_id)
+        except GatewayRejected as error:
+            if error.missing:
+                return  # nothing at Stripe to be equal to; reconcile decides what that means
+            raise Retry("Stripe refuses", counted=True) from error
+        except GatewayError as error:
+            raise Retry(type(error).__name__, counted=False) from error
+        if not sure:
+            raise Retry("still in doubt", counted=False)
+
+    async def refresh_intent(self, intent_id: str) -> None:
+        """Fetch one payment intent while somebody waits; raises `Unavailable`."""
+        try:
+            await self._refresh(intent_id)
+        except GatewayError as error:
+            raise Unavailable(retry_after_s=1) from error
+
+    async def _refresh(self, object_id: str) -> bool:
+        prefix = object_id.split("_", 1)[0]
+        revision = await self._revision(object_id)
+        if prefix == "pi":
+            intent = await self._stripe.retrieve_payment_intent(object_id)
+            await self._record(IntentFacts(intent.value, _source(intent, revision)), intent)
+        elif prefix in ("ch", "py"):
+            charge = await self._stripe.retrieve_charge(object_id)
+            await self._record(ChargeFacts(charge.value, _source(charge, revision)), charge)
+        elif prefix in ("re", "pyr"):
+            refund = await self._stripe.retrieve_refund(object_id)
+            await self._record(RefundFacts(refund.value, _source(refund, revision)), refund)
+        else:
+            dispute = await self._stripe.retrieve_dispute(object_id)
+            await self._record(DisputeFacts(dispute.value, _source(dispute, revision)), dispute)
+        async with self._database.connection() as connection:
+            row = await self._find(connection, object_id)
+        return row is not None and not row[1]
+
+    async def _record(self, fact: Facts, answer: Answer[Object]) -> None:
+        kind, object_id = str(answer.raw.get("object", "object")), fact.value.id
+        intent_id = fact.value.id if isinstance(fact, IntentFacts) else fact.value.payment_intent
+
+        async def record(tx: Transaction) -> None:
+            await self._recorder.record(tx, [fact])
+            await self._webhooks.record_applied(
+                tx,
+                event_type=f"{kind}.fetched",
+                object_id=object_id,
+                object_key=intent_id if isinstance(intent_id, str) else object_id,
+                obj=answer.raw,
+                at=fact.source.at,
+            )
+
+        await self._database.run(record)
+
+    async def _revision(self, object_id: str) -> int | None:
+        async with self._database.connection() as connection:
+            row = await self._find(connection, object_id)
+        return row[0] if row else None
+
+    async def _find(self, connection: Transaction, object_id: str) -> tuple[int, bool] | None:
+        """Revision and doubt of the row that mirrors an object."""
+        prefix = object_id.split("_", 1)[0]
+        if prefix == "pi":
+            payment = await self._payments.find(connection, object_id, None)
+            return (payment.revision, payment.unsure) if payment else None
+        table = CHARGES if prefix in ("ch", "py") else REFUNDS if prefix in ("re", "pyr") else DISPUTES
+        row = await table.find(connection, object_id)
+        return (row.revision, row.unsure) if row else None
+
+
+def _source(answer: Answer[Object], revision: int | None) -> Source:
+    return Source("fetch", answer.at or answer.value.created, base_revision=revision)

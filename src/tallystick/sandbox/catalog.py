@@ -1,0 +1,94 @@
+"""All the sandbox knows about Stripe's objects, gathered from the modules of `resources`."""
+
+from collections.abc import Callable
+
+from tallystick.sandbox.context import Context
+from tallystick.sandbox.expand import Include
+from tallystick.sandbox.resources import (
+    account,
+    balance_transactions,
+    charges,
+    customers,
+    disputes,
+    events,
+    payment_flow,
+    payment_intents,
+    payment_methods,
+    refunds,
+    setup_intents,
+    tokens,
+    webhook_endpoints,
+)
+from tallystick.sandbox.routing import Router
+from tallystick.sandbox.shapes import Json
+
+__all__ = ["EXPANDABLE", "INCLUDES", "INDEXED", "JOBS", "ROUTER", "fresh"]
+
+ROUTER = Router(
+    route
+    for module in (
+        account,
+        balance_transactions,
+        charges,
+        customers,
+        disputes,
+        events,
+        payment_intents,
+        payment_methods,
+        refunds,
+        setup_intents,
+        tokens,
+        webhook_endpoints,
+    )
+    for route in module.ROUTES
+)
+
+EXPANDABLE: dict[str, frozenset[str]] = {
+    "balance_transaction": balance_transactions.EXPANDABLE,
+    "charge": charges.EXPANDABLE,
+    "customer": customers.EXPANDABLE,
+    "dispute": disputes.EXPANDABLE,
+    "payment_intent": payment_intents.EXPANDABLE,
+    "payment_method": payment_methods.EXPANDABLE,
+    "radar.early_fraud_warning": disputes.WARNING_EXPANDABLE,
+    "refund": refunds.EXPANDABLE,
+    "setup_attempt": setup_intents.ATTEMPT_EXPANDABLE,
+    "setup_intent": setup_intents.EXPANDABLE,
+}
+"""The id fields that `expand` turns into objects."""
+
+INCLUDES: dict[tuple[str, str], Include] = {**customers.INCLUDES, **refunds.INCLUDES}
+"""The lists that are printed only when expanded."""
+
+INDEXED: dict[str, tuple[str, ...]] = {
+    "balance_transaction": ("currency", "source", "type"),
+    "charge": ("customer", "payment_intent"),
+    "customer": ("email",),
+    "dispute": ("charge", "payment_intent"),
+    "event": ("type",),
+    "payment_intent": ("customer",),
+    "payment_method": ("customer", "type"),
+    "radar.early_fraud_warning": ("charge", "payment_intent"),
+    "refund": ("charge", "payment_intent"),
+    "setup_attempt": ("setup_intent",),
+    "setup_intent": ("customer", "payment_method"),
+}
+"""The fields that lists filter by."""
+
+JOBS: dict[str, Callable[[Context, str, Json], None]] = {
+    **disputes.JOBS,
+    **payment_flow.JOBS,
+    **refunds.JOBS,
+}
+"""What happens at due moments, by the kind given to `Context.later`."""
+
+_FRESH: dict[str, Callable[[Context, Json], Json]] = {
+    "balance_transaction": balance_transactions.fresh,
+    "event": events.fresh,
+}
+
+
+def fresh(ctx: Context, value: Json) -> Json:
+    """An object as it reads at this moment, for the kinds that change by themselves."""
+    change = _FRESH.get(value["object"])
+    return change(ctx, value) if change else value

@@ -1,0 +1,224 @@
+"""`/_sandbox/*`: the controls that the real Stripe does not have. No key is needed, but a local caller is."""
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tallystick.sandbox.api import Api
+from tallystick.sandbox.clock import parse_span
+from tallystick.sandbox.delivery import Deliverer
+from tallystick.sandbox.engine import Engine
+from tallystick.sandbox.errors import ApiError
+from tallystick.sandbox.faults import ApiFault, WebhookFault
+from tallystick.sandbox.resources import webhook_endpoints
+from tallystick.sandbox.shapes import Json, canonical, decode
+
+__all__ = ["Control", "Refused"]
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+_FAULTS = msgspec.json.Decoder(ApiFault | WebhookFault)
+_ENDPOINT_KEYS = frozenset({"url", "secret", "api_version", "enabled_events", "description"})
+_MOMENT_S = 1.5
+"""Due moments this close count as part of what is going on: a balance transaction, a dispute."""
+_MAX_STEPS = 200_000
+
+
+class Refused(Exception):
+    """A control call that cannot be carried out; answered as 400 with a message."""
+
+
+class Control:
+    """The handlers, over one engine."""
+
+    def __init__(self, engine: Engine, deliverer: Deliverer, api: Api) -> None:
+        self._engine = engine
+        self._deliverer = deliverer
+        self._api = api
+
+    def routes(self) -> list[Route]:
+        """Starlette routes, below `/_sandbox`."""
+        table: list[tuple[str, str, Endpoint]] = [
+            ("GET", "/health", self._health),
+            ("GET", "/settings", self._settings),
+            ("POST", "/settings", self._change_settings),
+            ("GET", "/clock", self._clock),
+            ("POST", "/clock/advance", self._advance),
+            ("PUT", "/webhook_endpoints", self._upsert_endpoint),
+            ("GET", "/faults", self._faults),
+            ("POST", "/faults", self._add_faults),
+            ("DELETE", "/faults", self._remove_faults),
+            ("DELETE", "/faults/{id}", self._remove_faults),
+            ("POST", "/reset", self._reset),
+            ("GET", "/requests", self._requests),
+            ("GET", "/events/{id}/deliveries", self._deliveries),
+            ("POST", "/events/{id}/resend", self._resend),
+            ("POST", "/quiet", self._quiet),
+        ]
+        return [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in table]
+
+    def _guarded(self, handler: Endpoint) -> Endpoint:
+        async def guarded(request: Request) -> Response:
+            host = request.client.host if request.client else "127.0.0.1"
+            if not (self._engine.config.open_control or _is_local(host)):
+                return JSONResponse({"error": "The controls are open to this machine only."}, status_code=403)
+            try:
+                return await handler(request)
+            except (Refused, msgspec.ValidationError, msgspec.DecodeError, ValueError) as problem:
+                return JSONResponse({"error": str(problem)}, status_code=400)
+            except ApiError as problem:
+                return JSONResponse(problem.body("req_control"), status_code=problem.status)
+
+        return guarded
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok", "api_version": self._engine.settings.api_version})
+
+    async def _settings(self, _request: Request) -> Response:
+        return JSONResponse(msgspec.to_builtins(self._engine.settings))
+
+    async def _change_settings(self, request: Request) -> Response:
+        settings = self._engine.change_settings(await _json(request))
+        self._deliverer.wake()
+        return JSONResponse(msgspec.to_builtins(settings))
+
+    async def _clock(self, _request: Request) -> Response:
+        return JSONResponse(self._now())
+
+    def _now(self) -> Json:
+        clock = self._engine.clock
+        return {
+            "now": clock.unix(),
+            "wall": int(clock.wall_unix()),
+            "offset_s": clock.offset.total_seconds(),
+        }
+
+    async def _advance(self, request: Request) -> Response:
+        """`{"by": seconds or "40d"}` or `{"to": unix or ISO 8601}`: from due moment to due moment."""
+        wanted = await _json(request)
+        if ("by" in wanted) == ("to" in wanted):
+            raise Refused('Send {"by": …} or {"to": …}.')
+        now = self._engine.clock.exact()
+        target = now + parse_span(wanted["by"]) if "by" in wanted else _moment(wanted["to"])
+        if target < now:
+            raise Refused("Business time only moves forward.")
+        steps = 0
+        for _ in range(_MAX_STEPS):
+            moment = self.next_moment()
+            if moment is None or moment > target:
+                break
+            self._engine.move_clock(moment)
+            await self.settle(timeout_s=60.0)
+            steps += 1
+        self._engine.move_clock(target)
+        await self.settle(timeout_s=60.0)
+        return JSONResponse({**self._now(), "steps": steps})
+
+    def next_moment(self) -> float | None:
+        """The next moment of business time at which something is due."""
+        moments = [at for at in (self._engine.next_job_at(), self._deliverer.next_due()) if at is not None]
+        return min(moments, default=None)
+
+    async def settle(self, *, timeout_s: float, ahead_s: float = 0.0) -> bool:
+        """Wait until no delivery is due or under way and no due moment lies within `ahead_s`."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        while loop.time() < end:
+            self._deliverer.pump()
+            job = self._engine.next_job_at()
+            if not self._deliverer.busy() and (job is None or job > self._engine.clock.exact() + ahead_s):
+                return True
+            await asyncio.sleep(0.005)
+        return False
+
+    async def _upsert_endpoint(self, request: Request) -> Response:
+        wanted = await _json(request)
+        unknown = wanted.keys() - _ENDPOINT_KEYS
+        if unknown or "url" not in wanted:
+            raise Refused(f"Send url, and of the rest only: {', '.join(sorted(_ENDPOINT_KEYS))}.")
+        with self._engine.unit() as ctx:
+            endpoint = canonical(webhook_endpoints.upsert(ctx, wanted))
+        self._deliverer.wake()
+        return JSONResponse(endpoint)
+
+    async def _faults(self, _request: Request) -> Response:
+        return JSONResponse({"data": msgspec.to_builtins(self._engine.faults.all())})
+
+    async def _add_faults(self, request: Request) -> Response:
+        """One rule or a list of them; see `faults.py`."""
+        body = decode(await request.body())
+        rules = [_FAULTS.decode(msgspec.json.encode(item)) for item in (body if isinstance(body, list) else [body])]
+        added = [msgspec.to_builtins(self._engine.faults.add(rule)) for rule in rules]
+        return JSONResponse({"data": added}, status_code=201)
+
+    async def _remove_faults(self, request: Request) -> Response:
+        self._engine.faults.remove(request.path_params.get("id"))
+        return JSONResponse({"data": msgspec.to_builtins(self._engine.faults.all())})
+
+    async def _reset(self, _request: Request) -> Response:
+        self._engine.reset()
+        self._deliverer.reload()
+        self._api.requests.clear()
+        return JSONResponse({"status": "ok"})
+
+    async def _requests(self, request: Request) -> Response:
+        limit = int(request.query_params.get("limit", "50"))
+        return JSONResponse({"data": list(self._api.requests)[:limit]})
+
+    async def _deliveries(self, request: Request) -> Response:
+        rows = self._engine.store.execute(
+            "SELECT id, endpoint, version, due_at, state, tries FROM deliveries WHERE event = ? ORDER BY id",
+            request.path_params["id"],
+        ).fetchall()
+        names = ("id", "endpoint", "api_version", "due_at", "state", "tries")
+        data = [dict(zip(names, (*row[:5], decode(row[5])), strict=True)) for row in rows]
+        return JSONResponse({"data": data})
+
+    async def _resend(self, request: Request) -> Response:
+        """To all enabled endpoints, or to `{"endpoint": "we_…"}`."""
+        wanted = await _json(request)
+        endpoints = [
+            item for item in self._engine.events.endpoints().values() if wanted.get("endpoint", item.id) == item.id
+        ]
+        with self._engine.unit() as ctx:
+            count = ctx.events.resend(request.path_params["id"], endpoints)
+        self._deliverer.add(self._engine.take_fresh())
+        return JSONResponse({"deliveries": count})
+
+    async def _quiet(self, request: Request) -> Response:
+        timeout_s = float(request.query_params.get("timeout_s", "10"))
+        quiet = await self.settle(timeout_s=timeout_s, ahead_s=_MOMENT_S)
+        return JSONResponse({"quiet": quiet}, status_code=200 if quiet else 504)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in ("localhost", "testclient")
+
+
+async def _json(request: Request) -> Json:
+    body = await request.body()
+    value: Any = decode(body) if body else {}
+    if not isinstance(value, dict):
+        raise Refused("Send a JSON object.")
+    return value
+
+
+def _moment(value: Any) -> float:
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise Refused("Say the time zone of `to`, for example with a Z at the end.")
+        return moment.timestamp()
+    raise Refused("`to` is Unix seconds or an ISO 8601 time.")

@@ -1,0 +1,1 @@
+"""Pages that the sandbox serves to browsers."""

@@ -1,0 +1,471 @@
+"""What goes out: each effect once and in order, whatever fails, however many workers run."""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from inbox_kit import START, Inbox, apply_facts, body_of, make_event, make_settings, running, to_facts, until
+
+from tallystick.platform.database import Database, Transaction
+from tallystick.webhooks.errors import ParentMissing
+from tallystick.webhooks.models import StoredEvent
+from tallystick.webhooks.registry import Registry
+
+FAILS = "payment_intent.payment_failed"
+
+
+def fail_with(inbox: Inbox, make_error: Callable[[], BaseException | None]) -> list[str]:
+    """A handler for `FAILS` that raises what `make_error` makes, if anything; returns the objects it saw."""
+    seen: list[str] = []
+
+    async def record(tx: Transaction, facts: Sequence[Any]) -> None:
+        for fact in facts:
+            seen.append(fact["object"])
+            await apply_facts(tx, [fact])
+            if error := make_error():
+                raise error
+
+    inbox.registry.register(FAILS, to_facts, record)
+    return seen
+
+
+async def test_events_are_applied_and_marked(inbox: Inbox) -> None:
+    known, unknown = make_event(object_id="pi_1"), make_event("payment_intent.created", "pi_1")
+    await inbox.deliver(known, unknown)
+    assert await inbox.processor().drain() == 2
+    assert await inbox.applied() == [known["id"]]
+    first, second = await inbox.events()
+    assert (first["state"], first["processed"], first["processed_at"]) == ("processed", True, inbox.clock.at)
+    assert (second["state"], second["processed"], second["processed_at"]) == ("unhandled", False, inbox.clock.at)
+    assert await inbox.processor().drain() == 0
+    assert await inbox.applied() == [known["id"]]
+
+
+async def test_a_handler_sees_the_event_as_it_came(inbox: Inbox) -> None:
+    seen: list[StoredEvent] = []
+
+    def translate(event: StoredEvent) -> Sequence[Any]:
+        seen.append(event)
+        return []
+
+    inbox.registry.register("charge.updated", translate, apply_facts)
+    event = make_event("charge.updated", "ch_1", payment_intent="pi_9", request_key="k", amount=12345678901234567890)
+    event["data"]["previous_attributes"] = {"description": None}
+    await inbox.deliver(event)
+    await inbox.processor().drain()
+    [got] = seen
+    assert got.object == event["data"]["object"]
+    assert got.previous == {"description": None}
+    assert (got.stripe_event_id, got.type, got.object_key) == (event["id"], "charge.updated", "pi_9")
+    assert (got.source, got.retry_count, got.request_idempotency_key) == ("webhook", 0, "k")
+    assert got.created.timestamp() == event["created"]
+
+
+async def test_a_batch_is_one_transaction_and_one_call_for_each_recorder(inbox: Inbox) -> None:
+    calls: list[tuple[str, list[Any]]] = []
+
+    def recorder(name: str) -> Any:
+        async def record(tx: Transaction, facts: Sequence[Any]) -> None:
+            calls.append((name, list(facts)))
+
+        return record
+
+    registry = Registry()
+    payments, refunds = recorder("payments"), recorder("refunds")
+    registry.register("payment_intent.succeeded", lambda event: [event.stripe_event_id, "more"], payments)
+    registry.register("payment_intent.created", lambda event: [event.stripe_event_id], payments)
+    registry.register("refund.created", lambda event: [event.stripe_event_id], refunds)
+    inbox.registry = registry
+    await inbox.deliver(
+        make_event("refund.created", "re_1", event_id="evt_1", payment_intent="pi_1"),
+        make_event("payment_intent.created", "pi_1", event_id="evt_2"),
+        make_event("payment_intent.succeeded", "pi_1", event_id="evt_3"),
+        make_event("refund.created", "re_2", event_id="evt_4", payment_intent="pi_1"),
+    )
+    await inbox.processor().drain()
+    # The recorder registered first goes first: parents before what hangs on them.
+    assert calls == [("payments", ["evt_2", "evt_3", "more"]), ("refunds", ["evt_1", "evt_4"])]
+
+
+async def test_shuffled_doubled_and_with_three_workers_each_effect_happens_once_and_in_order(
+    inbox: Inbox, schema: str
+) -> None:
+    rng = random.Random(11)
+    objects = [f"pi_{number}" for number in range(40)]
+    events = [make_event(object_id=rng.choice(objects)) for _ in range(600)]
+    bodies = [body_of(event) for event in events for _ in range(2)]
+    rng.shuffle(bodies)
+    pools = [await Database.connect(inbox.url, schema=schema, size=6) for _ in range(3)]
+    async with running(*(inbox.processor(pool) for pool in pools)):
+        for at in range(0, len(bodies), 50):
+            await asyncio.gather(*(inbox.post(body) for body in bodies[at : at + 50]))
+
+        async def quiet() -> bool:
+            return "pending" not in await inbox.service.backlog()
+
+        await until(quiet)
+    for pool in pools:
+        await pool.close()
+    assert Counter(await inbox.applied()) == Counter(event["id"] for event in events)
+    arrived, applied = defaultdict(list), defaultdict(list)
+    for row in await inbox.events():
+        arrived[row["object_id"]].append(row["stripe_event_id"])
+    for row in await inbox.fetch("SELECT object_id, event_id FROM applied ORDER BY seq"):
+        applied[row["object_id"]].append(row["event_id"])
+    assert applied == arrived
+
+
+async def test_a_failing_event_holds_up_its_object_and_nothing_else(inbox: Inbox) -> None:
+    broken = True
+    fail_with(inbox, lambda: RuntimeError("no") if broken else None)
+    bad = make_event(FAILS, "pi_bad")
+    behind = [make_event(object_id="pi_bad"), make_event("refund.created", "re_1", payment_intent="pi_bad")]
+    lane = await lane_mates("pi_bad", 3)
+    others = [make_event(object_id=key) for key in lane]
+    await inbox.deliver(bad, behind[0], *others, behind[1])
+    processor = inbox.processor()
+    await processor.drain()
+    assert await inbox.applied() == [event["id"] for event in others]
+    assert await inbox.parked() == ["pi_bad"]
+    row = await inbox.event(bad["id"])
+    assert (row["state"], row["retry_count"], row["error_message"]) == ("pending", 1, "RuntimeError: no")
+
+    # What comes later waits as well, until the first one is through.
+    late = make_event(object_id="pi_bad")
+    await inbox.deliver(late)
+    await processor.drain()
+    assert len(await inbox.applied()) == len(others)
+    broken = False
+    inbox.clock.advance(seconds=2)
+    await processor.drain()
+    assert (await inbox.applied())[len(others) :] == [event["id"] for event in (bad, behind[0], behind[1], late)]
+    assert await inbox.parked() == []
+    assert (await inbox.event(bad["id"]))["error_message"] is None
+
+
+async def lane_mates(key: str, count: int) -> list[str]:
+    """Other objects in the same lane."""
+    from tallystick.core.ids import lane_of
+
+    found = [f"pi_other{number}" for number in range(500) if lane_of(f"pi_other{number}", 16) == lane_of(key, 16)]
+    return found[:count]
+
+
+async def test_retries_grow_apart_and_end_with_the_dead_letters(inbox: Inbox) -> None:
+    inbox.settings = make_settings(WEBHOOK_MAX_RETRIES="3", WEBHOOK_RETRY_DELAY="1000")
+    error = RuntimeError("card of bob@example.com with sk_test_abc123 " + "x" * 600)
+    seen = fail_with(inbox, lambda: error)
+    fetched: list[str] = []
+
+    async def fetch(object_id: str) -> None:
+        fetched.append(object_id)
+
+    inbox.registry.register_fetch("pi_", fetch)
+    bad, after = make_event(FAILS, "pi_1"), make_event(object_id="pi_1")
+    await inbox.deliver(bad, after)
+    processor = inbox.processor()
+    for retry, seconds in ((1, 1), (2, 2), (3, 4)):
+        await processor.drain()
+        row = await inbox.event(bad["id"])
+        assert (row["state"], row["retry_count"]) == ("pending", retry)
+        delay = row["not_before"] - inbox.clock.at
+        assert timedelta(seconds=seconds) <= delay <= timedelta(seconds=seconds * 1.25)
+        tries = len(seen)
+        inbox.clock.advance(seconds=seconds - 0.001)
+        await processor.drain()
+        assert len(seen) == tries, "tried before its time"
+        inbox.clock.at = row["not_before"]
+    assert await inbox.work() == []
+    await processor.drain()
+
+    row = await inbox.event(bad["id"])
+    assert (row["state"], row["processed"], row["retry_count"]) == ("dead", False, 3)
+    assert row["error_message"].startswith("RuntimeError: card of [removed] with [removed] xxx")
+    assert len(row["error_message"]) == 500
+    # Its object goes on, with fresh state on its way.
+    assert await inbox.parked() == []
+    assert await inbox.applied() == [after["id"]]
+    alert, fetch_work = await inbox.work()
+    assert (alert["kind"], alert["business_key"]) == ("alert.dead_letter", f"alert.dead_letter:{bad['id']}")
+    assert alert["payload"] == {
+        "event_id": bad["id"],
+        "event_type": FAILS,
+        "object_key": "pi_1",
+        "error": row["error_message"],
+    }
+    assert (fetch_work["kind"], fetch_work["business_key"]) == ("stripe.fetch", "stripe.fetch:pi_1")
+    assert fetch_work["payload"] == {"object": "pi_1"}
+    inbox.clock.advance(days=1)
+    assert await processor.drain() == 0
+    assert len(await inbox.work()) == 2
+
+
+async def test_without_retries_the_first_failure_is_the_last(inbox: Inbox) -> None:
+    inbox.settings = make_settings(WEBHOOK_MAX_RETRIES="0")
+    fail_with(inbox, lambda: RuntimeError("no"))
+    await inbox.deliver(make_event(FAILS))
+    await inbox.processor().drain()
+    assert [row["state"] for row in await inbox.events()] == ["dead"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [asyncpg.DeadlockDetectedError("deadlock"), asyncpg.LockNotAvailableError("lock"), TimeoutError()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_weather_is_waited_out_and_not_counted(inbox: Inbox, error: BaseException) -> None:
+    fail_with(inbox, lambda: error)
+    event = make_event(FAILS)
+    await inbox.deliver(event, make_event())
+    processor = inbox.processor()
+    for _ in range(20):
+        await processor.drain()
+        row = await inbox.event(event["id"])
+        assert (row["state"], row["retry_count"]) == ("pending", 0)
+        assert timedelta(seconds=0.5) <= row["not_before"] - inbox.clock.at <= timedelta(seconds=5)
+        inbox.clock.advance(seconds=5)
+    assert await inbox.work() == []
+    assert len(await inbox.applied()) == 1
+
+
+async def test_a_handler_that_talks_nonsense_to_the_database_is_counted(inbox: Inbox) -> None:
+    async def record(tx: Transaction, facts: Sequence[Any]) -> None:
+        await tx.execute("SELECT $1::integer", "not an integer")
+
+    inbox.registry.register(FAILS, to_facts, record)
+    await inbox.deliver(make_event(FAILS))
+    await inbox.processor().drain()
+    assert [row["retry_count"] for row in await inbox.events()] == [1]
+
+
+async def test_a_translation_that_raises_is_its_own_events_error(inbox: Inbox) -> None:
+    inbox.registry.register(FAILS, lambda event: [event.object["nowhere"]], apply_facts)
+    bad, good = make_event(FAILS, "pi_1"), make_event(object_id=(await lane_mates("pi_1", 1))[0])
+    await inbox.deliver(bad, good)
+    await inbox.processor().drain()
+    assert await inbox.applied() == [good["id"]]
+    assert (await inbox.event(bad["id"]))["error_message"] == "KeyError: 'nowhere'"
+
+
+async def test_a_payload_that_cannot_be_read_is_its_own_events_error(inbox: Inbox) -> None:
+    bad, good = make_event(object_id="pi_1"), make_event(object_id=(await lane_mates("pi_1", 1))[0])
+    # jsonb takes such a number, a double does not.
+    assert (await inbox.post(body_of(bad).replace(b'"pi_1"', b'"pi_1", "n": 1e400'))).status == 200
+    await inbox.deliver(good)
+    await inbox.processor().drain()
+    assert await inbox.applied() == [good["id"]]
+    assert (await inbox.event(bad["id"]))["retry_count"] == 1
+    assert (await inbox.service.get(bad["id"])).payload is not None
+
+
+async def test_one_poisonous_event_does_not_undo_its_batch(inbox: Inbox) -> None:
+    fail_with(inbox, lambda: RuntimeError("no"))
+    lane = await lane_mates("pi_1", 20)
+    events = [make_event(FAILS if key == lane[10] else "payment_intent.succeeded", key) for key in lane]
+    await inbox.deliver(*events)
+    await inbox.processor().drain()
+    good = [event["id"] for event in events if event["type"] != FAILS]
+    assert await inbox.applied() == good
+    assert Counter(row["state"] for row in await inbox.events()) == {"processed": 19, "pending": 1}
+
+
+async def test_a_missing_parent_is_waited_for_then_fetched_then_given_up(inbox: Inbox) -> None:
+    inbox.settings = make_settings(WEBHOOK_MAX_RETRIES="1")
+    fail_with(inbox, lambda: ParentMissing("ch_parent"))
+
+    async def fetch(object_id: str) -> None:
+        raise AssertionError
+
+    inbox.registry.register_fetch("ch_", fetch)
+    event, behind = make_event(FAILS, "pi_1"), make_event(object_id="pi_1")
+    await inbox.deliver(event, behind)
+    processor = inbox.processor()
+    tries = 0
+    while inbox.clock.at < START + timedelta(minutes=10):
+        await processor.drain()
+        row = await inbox.event(event["id"])
+        assert (row["state"], row["retry_count"]) == ("pending", 0)
+        assert timedelta(0) < row["not_before"] - inbox.clock.at <= timedelta(seconds=5)
+        if inbox.clock.at < START + timedelta(minutes=1):
+            assert await inbox.work() == []
+        inbox.clock.at = row["not_before"]
+        tries += 1
+    assert 100 < tries < 200
+    assert [item["payload"] for item in await inbox.work()] == [{"object": "ch_parent"}]
+    assert await inbox.applied() == []
+    # Queued once: when the fetch is over and the parent still missing, it is not asked for again.
+    await inbox.execute("UPDATE work SET state = 'done'")
+    for _ in range(2):
+        await processor.drain()
+        inbox.clock.advance(seconds=60)
+    assert (await inbox.event(event["id"]))["state"] == "dead"
+    assert [item["business_key"] for item in await inbox.work()] == [
+        f"alert.dead_letter:{event['id']}",
+        "stripe.fetch:ch_parent",
+    ]
+    assert await inbox.applied() == [behind["id"]]
+
+
+async def test_a_parent_that_comes_lets_its_child_through(inbox: Inbox) -> None:
+    async def needs_parent(tx: Transaction, facts: Sequence[Any]) -> None:
+        for fact in facts:
+            if not await tx.fetchval("SELECT 1 FROM applied WHERE object_id = 'pi_parent'"):
+                raise ParentMissing("pi_parent")
+            await apply_facts(tx, [fact])
+
+    inbox.registry.register(FAILS, to_facts, needs_parent)
+    child, parent = make_event(FAILS, "pi_child"), make_event(object_id="pi_parent")
+    await inbox.deliver(child)
+    await inbox.processor().drain()
+    await inbox.deliver(parent)
+    await inbox.processor().drain()
+    inbox.clock.advance(seconds=1)
+    await inbox.processor().drain()
+    assert await inbox.applied() == [parent["id"], child["id"]]
+
+
+@asynccontextmanager
+async def stuck(inbox: Inbox, database: Database) -> AsyncIterator[tuple[asyncio.Task[Any], asyncio.Event]]:
+    """A worker in the middle of a batch: effects written, nothing committed, until the event is set."""
+    inside, go_on = asyncio.Event(), asyncio.Event()
+
+    async def record(tx: Transaction, facts: Sequence[Any]) -> None:
+        await apply_facts(tx, facts)
+        if not go_on.is_set():
+            inside.set()
+            await go_on.wait()
+
+    inbox.registry.register(FAILS, to_facts, record)
+    await inbox.deliver(*(make_event(FAILS, "pi_1") for _ in range(5)))
+    [lane] = await inbox.fetch("SELECT DISTINCT lane FROM webhook_events")
+    task = asyncio.create_task(inbox.processor(database).work_lane(lane["lane"]))
+    await inside.wait()
+    yield task, go_on
+    go_on.set()
+    if not task.done():
+        task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def cancel(inbox: Inbox, task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def terminate(inbox: Inbox, _: "asyncio.Task[Any]") -> None:
+    await inbox.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE state = 'idle in transaction' AND application_name = 'crashing'"
+    )
+
+
+@pytest.mark.parametrize("end", [cancel, terminate], ids=["cancelled", "connection killed"])
+async def test_a_worker_that_dies_mid_batch_leaves_it_to_the_next_one(inbox: Inbox, schema: str, end: Any) -> None:
+    doomed = await Database.connect(inbox.url, schema=schema, size=3, name="crashing")
+    async with stuck(inbox, doomed) as (task, go_on):
+        assert await inbox.processor().work_lane((await inbox.events())[0]["lane"]) is None, "the lane is taken"
+        assert await inbox.processor().drain() == 0
+        await end(inbox, task)
+        go_on.set()
+        assert await inbox.processor().drain() + (await settled(task)) == 5
+    assert Counter(await inbox.applied()) == Counter(row["stripe_event_id"] for row in await inbox.events())
+    assert {row["state"] for row in await inbox.events()} == {"processed"}
+    await doomed.close()
+
+
+async def settled(task: "asyncio.Task[Any]") -> int:
+    """What a worker still applied after its first connection was lost."""
+    [result] = await asyncio.gather(task, return_exceptions=True)
+    return result if isinstance(result, int) else 0
+
+
+async def test_an_effect_is_undone_when_its_event_was_settled_by_somebody_else(inbox: Inbox, schema: str) -> None:
+    other = await Database.connect(inbox.url, schema=schema, size=3)
+    async with stuck(inbox, other) as (task, go_on):
+        # Nobody does this who asks for the lane first; if somebody does, the effect must not stay.
+        await inbox.execute("UPDATE webhook_events SET state = 'discarded' WHERE seq = (SELECT min(seq) FROM webhook_events)")
+        go_on.set()
+        await task
+    assert len(await inbox.applied()) == 4
+    assert Counter(row["state"] for row in await inbox.events()) == {"processed": 4, "discarded": 1}
+    await other.close()
+
+
+async def test_running_workers_wake_on_arrival_and_cost_little_when_idle(inbox: Inbox, schema: str) -> None:
+    counted = await Database.connect(inbox.url, schema=schema, size=6)
+    taken = 0
+    plain: Callable[[], AbstractAsyncContextManager[Any]] = counted.connection
+
+    def connection() -> AbstractAsyncContextManager[Any]:
+        nonlocal taken
+        taken += 1
+        return plain()
+
+    counted.connection = connection  # type: ignore[method-assign,assignment]
+    async with running(inbox.processor(counted)):
+        await asyncio.sleep(2)
+        before = taken
+        await asyncio.sleep(2)
+        assert taken - before <= 4, "an idle worker asks about once a second"
+        delays = []
+        for number in range(3):
+            await asyncio.sleep(0.2)
+            at = asyncio.get_running_loop().time()
+            await inbox.deliver(make_event())
+
+            async def done(number: int = number) -> bool:
+                return len(await inbox.applied()) == number + 1
+
+            await until(done)
+            delays.append(asyncio.get_running_loop().time() - at)
+        assert sorted(delays)[1] < 0.2, f"woken by the notification, not by the poll: {delays}"
+    await counted.close()
+
+
+async def test_a_worker_outlives_the_loss_of_all_its_connections(inbox: Inbox, schema: str) -> None:
+    shaken = await Database.connect(inbox.url, schema=schema, size=6, name="shaken")
+    async with running(inbox.processor(shaken)):
+        for _ in range(5):
+            await inbox.deliver(*(make_event() for _ in range(5)))
+            await inbox.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shaken'"
+            )
+            await asyncio.sleep(0.05)
+
+        async def quiet() -> bool:
+            return "pending" not in await inbox.service.backlog()
+
+        await until(quiet)
+    assert Counter(await inbox.applied()) == Counter(row["stripe_event_id"] for row in await inbox.events())
+    await shaken.close()
+
+
+async def test_no_lane_starves_behind_a_flooded_one(inbox: Inbox) -> None:
+    flood = [make_event(object_id="pi_flood") for _ in range(1500)]
+    async with inbox.database.transaction() as tx:
+        await inbox.service.ingest(tx, flood, "import")
+        await inbox.service.ingest(tx, [make_event(object_id="pi_small", event_id="evt_small")], "import")
+    async with running(inbox.processor(concurrency=1)):
+
+        async def through() -> bool:
+            return "evt_small" in await inbox.applied()
+
+        await until(through)
+        small_at = (await inbox.applied()).index("evt_small")
+    assert small_at < 1500
+
+
+async def test_events_behind_a_parked_object_are_looked_at_once(inbox: Inbox) -> None:
+    fail_with(inbox, lambda: RuntimeError("no"))
+    await inbox.deliver(make_event(FAILS, "pi_1"), *(make_event(object_id="pi_1") for _ in range(10)))
+    processor = inbox.processor()
+    assert await processor.drain() == 11
+    assert await processor.drain() == 0
+    rows = await inbox.fetch("SELECT count(*) AS n FROM webhook_events WHERE not_before = 'infinity'")
+    assert rows[0]["n"] == 10
