@@ -2,12 +2,23 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tallystick.cli.web import end_quietly
 
 __all__ = ["preload", "run", "sandbox"]
 
 
 def sandbox(
-    *, host: str = "127.0.0.1", port: int = 12111, data: Path = Path("sandbox.db"), record: Path | None = None
+    *,
+    host: str = "127.0.0.1",
+    port: int = 12111,
+    data: Path = Path("sandbox.db"),
+    record: Path | None = None,
+    public_url: str | None = None,
+    open_control: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Serve a stateful Stripe that needs no account and no network.
 
@@ -18,10 +29,13 @@ def sandbox(
     host: The address to listen on.
     port: The port to listen on.
     data: The file that keeps its state.
-    record: Write every request and answer to this file, one JSON object a line.
+    record: Write every distinct answer and event to this file, one JSON object a line.
+    public_url: Its address as browsers see it, where that is another one.
+    open_control: Let other machines use `/_sandbox/*`, too.
     """
     print(f"The sandbox listens on http://{host}:{port} and keeps its state in {data}. Ctrl-C stops it.", flush=True)
-    run(host=host, port=port, data=str(data), record=str(record) if record else None)
+    recorded = str(record) if record else None
+    run(host=host, port=port, data=str(data), record=recorded, public_url=public_url, open_control=open_control)
 
 
 def preload() -> None:
@@ -31,15 +45,25 @@ def preload() -> None:
     del tallystick.sandbox.server
 
 
-def run(*, host: str, port: int, data: str, record: str | None = None) -> None:
+def run(
+    *,
+    host: str,
+    port: int,
+    data: str,
+    record: str | None = None,
+    public_url: str | None = None,
+    open_control: bool = False,
+) -> None:
     """Serve the sandbox over the file `data` until SIGTERM or SIGINT."""
     from tallystick.sandbox.server import run as serve
 
-    version = os.environ.get("STRIPE_API_VERSION") or "2023-10-16"
+    end_quietly()
     serve(
         host=host,
         port=port,
-        database=Path(data),
-        api_version=version,
+        database=data,
+        api_version=os.environ.get("STRIPE_API_VERSION") or "2023-10-16",
         record=Path(record) if record else None,
+        public_url=public_url,
+        open_control=open_control,
     )

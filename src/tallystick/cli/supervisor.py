@@ -64,9 +64,7 @@ class Supervisor:
             if work.done():
                 work.result()
         finally:
-            for task in (work, stopping):
-                task.cancel()
-            await asyncio.gather(work, stopping, return_exceptions=True)
+            await _cancel(work, stopping)
             await self._stop()
 
     # Starting
@@ -79,7 +77,7 @@ class Supervisor:
         except TimeoutError:
             raise Problem(f"Not ready after {_READY_TIMEOUT_S:.0f} s:\n{self._api.log_tail()}") from None
         finally:
-            starting.cancel()
+            await _cancel(starting)
         self._screen.ready(self._plan, time.monotonic() - began)
         await asyncio.gather(
             *(self._keep(process) for process in self._processes()),
@@ -99,7 +97,7 @@ class Supervisor:
         try:
             await asyncio.gather(database, self._start_sandbox(), self._start_mailbox())
         finally:
-            database.cancel()
+            await _cancel(database)
         # Before the API answers, so that whoever waits for /readyz finds the file.
         self._write_instance()
         for process in (self._api, self._worker):
@@ -261,6 +259,13 @@ class Supervisor:
             "pids": {role: pid for role, pid in pids.items() if pid is not None},
         }
         write_json(plan.folder / "dev.json", content)
+
+
+async def _cancel(*tasks: "asyncio.Future[Any]") -> None:
+    """Cancel them and wait until they are gone: what they use is about to be stopped."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _request(port: int, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, str]:

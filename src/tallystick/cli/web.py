@@ -3,9 +3,15 @@
 import signal
 from typing import Any
 
-__all__ = ["run_web"]
+__all__ = ["end_quietly", "run_web"]
 
 _DRAIN_S = 10
+
+
+def end_quietly() -> None:
+    """Make a stop by signal an ordinary end: uvicorn ends in order and then raises the signal once more."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
 
 
 def run_web(app: Any, *, host: str, port: int, workers: int = 1) -> None:
@@ -15,9 +21,7 @@ def run_web(app: Any, *, host: str, port: int, workers: int = 1) -> None:
     """
     import uvicorn
 
-    # uvicorn ends in order on a signal and then raises it again for whoever stands above; that is nobody.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+    end_quietly()
     uvicorn.run(
         app,
         factory=workers > 1,

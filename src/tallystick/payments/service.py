@@ -47,6 +47,8 @@ from tallystick.stripe_gateway.service import StripeService
 
 __all__ = ["StripePaymentService"]
 
+# The charge says which card was used, which the receipt tells.
+_EXPAND = ["latest_charge"]
 _WAIT_S = 10.0
 _POLL_S = 0.1
 Prepare = Callable[[Transaction, UUID], Awaitable[Attempt]]
@@ -115,7 +117,7 @@ class StripePaymentService:
             NotFound, PaymentNotConfirmable, OperationInProgress: nothing was sent.
         """
         payment = await self._writable(actor, payment_id)
-        params: dict[str, Any] = {"return_url": wanted.return_url or self._return_url}
+        params: dict[str, Any] = {"return_url": wanted.return_url or self._return_url, "expand": _EXPAND}
         if wanted.payment_method:
             params["payment_method"] = wanted.payment_method
         if wanted.off_session:
@@ -136,7 +138,9 @@ class StripePaymentService:
             NotFound, PaymentNotCapturable, AmountError, OperationInProgress: nothing was sent.
         """
         payment = await self._writable(actor, payment_id)
-        params = {} if wanted.amount is None else {"amount_to_capture": wanted.amount}
+        params: dict[str, Any] = {"expand": _EXPAND}
+        if wanted.amount is not None:
+            params["amount_to_capture"] = wanted.amount
 
         def check(row: Payment) -> None:
             if row.stripe_status in ("succeeded", "canceled"):
@@ -368,6 +372,7 @@ class StripePaymentService:
             "customer": customer,
             "capture_method": self._capture_method(wanted),
             "automatic_payment_methods": {"enabled": True},
+            "expand": _EXPAND,
             "metadata": {
                 **wanted.metadata,
                 META_INSTALLATION: self._settings.installation_id,

@@ -15,7 +15,7 @@ import structlog
 from tallystick.core.clock import Clock, to_unix
 from tallystick.core.errors import DomainError, Unavailable, problem
 from tallystick.payments.errors import AttemptAbandoned, PaymentDeclined, decline_of
-from tallystick.payments.models import Attempt, IntentFacts, RefundFacts, Source
+from tallystick.payments.models import Attempt, ChargeFacts, Facts, IntentFacts, RefundFacts, Source
 from tallystick.payments.rejections import is_ours_to_mend, rejection
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.repository_mirror import REFUNDS, RefundRepository
@@ -231,8 +231,11 @@ class AttemptSettler:
     async def _record_intent(
         self, tx: Transaction, attempt: Attempt, intent: PaymentIntent, at: datetime | None
     ) -> None:
-        source = Source("answer", at or intent.created, base_revision=attempt.request.get("revision"))
-        await self._recorder.record(tx, [IntentFacts(intent, source)])
+        at = at or intent.created
+        facts: list[Facts] = [IntentFacts(intent, Source("answer", at, base_revision=attempt.request.get("revision")))]
+        if intent.expanded_charge:
+            facts.append(ChargeFacts(intent.expanded_charge, Source("answer", at)))
+        await self._recorder.record(tx, facts)
 
     async def _view(self, tx: Transaction, attempt: Attempt, standing: dict[str, Any] | None = None) -> dict[str, Any]:
         extra = {"attempt": standing} if standing else {}

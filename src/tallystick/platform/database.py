@@ -13,9 +13,9 @@ from asyncpg.pool import PoolConnectionProxy
 __all__ = ["WEATHER", "Connection", "Database", "Record", "Transaction", "assert_no_transaction", "listen"]
 
 Record: TypeAlias = asyncpg.Record
-Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 # The same object; the name in a signature says that the caller owns the transaction and will commit it.
-Transaction: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+Transaction: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 Result = TypeVar("Result")
 

@@ -130,7 +130,7 @@ async def find(connection: Connection, request: IdempotentRequest) -> StoredAnsw
     if row["route"] != request.route or row["fingerprint"] != request.fingerprint:
         raise IdempotencyMismatch(field="Idempotency-Key")
     if row["state"] == "done":
-        return StoredAnswer(row["status_code"], row["body"])
+        return _stored(row["status_code"], row["body"])
     return InProgress(row["id"])
 
 
@@ -139,7 +139,11 @@ async def stored(connection: Connection, key_id: UUID) -> StoredAnswer | None:
     row = await connection.fetchrow(
         "SELECT status_code, body FROM idempotency_keys WHERE id = $1 AND state = 'done'", key_id
     )
-    return StoredAnswer(*row) if row else None
+    return _stored(*row) if row else None
+
+
+def _stored(status: int, body: str) -> StoredAnswer:
+    return StoredAnswer(status, msgspec.json.decode(body))
 
 
 async def complete(tx: Transaction, key_id: UUID, status: int, body: Mapping[str, Any]) -> None:
@@ -148,7 +152,7 @@ async def complete(tx: Transaction, key_id: UUID, status: int, body: Mapping[str
         "UPDATE idempotency_keys SET state = 'done', status_code = $2, body = $3 WHERE id = $1",
         key_id,
         status,
-        dict(body),
+        msgspec.json.encode(body).decode(),
     )
 
 

@@ -36,7 +36,10 @@ class Failure(Struct, frozen=True):
 
 
 class PaymentIntent(Struct, frozen=True, kw_only=True):
-    """A payment intent; amounts in minor units. `client_secret` and `next_action` are answered, never stored."""
+    """A payment intent; amounts in minor units. `client_secret` and `next_action` are answered, never stored.
+
+    `expanded_charge` is the latest charge where the call asked Stripe to expand it.
+    """
 
     id: str
     amount: int
@@ -57,6 +60,7 @@ class PaymentIntent(Struct, frozen=True, kw_only=True):
     canceled_at: datetime | None | UnsetType = UNSET
     client_secret: str | None = None
     next_action: dict[str, Any] | None = None
+    expanded_charge: "Charge | None" = None
 
     def __repr__(self) -> str:
         return f"PaymentIntent({self.id}, {self.status}, {self.amount} {self.currency})"

@@ -141,7 +141,7 @@ class StripeService:
     async def list_events(
         self, *, created_from: int, created_until: int, starting_after: str | None = None
     ) -> tuple[list[StripeEvent], bool]:
-        """A page (100) of the events created in [from, until) Unix seconds, newest first; and whether there are more."""
+        """A page (100) of the events created in [from, until) Unix seconds, newest first, and whether more exist."""
         params: dict[str, Any] = {"limit": 100, "created": {"gte": created_from, "lt": created_until}}
         if starting_after:
             params["starting_after"] = starting_after

@@ -84,6 +84,7 @@ def payment_intent(obj: Json) -> PaymentIntent:
         canceled_at=_time(obj, "canceled_at"),
         client_secret=get("client_secret"),
         next_action=get("next_action"),
+        expanded_charge=charge(latest) if isinstance(latest := get("latest_charge"), Mapping) else None,
     )
 
 

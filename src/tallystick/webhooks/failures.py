@@ -68,9 +68,12 @@ def judge(error: Exception, event: ClaimedEvent, rules: Rules, now: datetime) ->
 def is_weather(error: BaseException) -> bool:
     """Whether nobody is to blame.
 
-    asyncpg files "your parameter is no integer" under InterfaceError, beside "the connection is gone". The former is
-    also a ValueError, and a handler's own error: as weather it would be tried for ever.
+    Two things that asyncpg files elsewhere: "your parameter is no integer" is an InterfaceError like "the connection
+    is gone", but also a ValueError, and a handler's own error: as weather it would be tried for ever. And a connection
+    killed at the wrong moment shows as an InternalClientError.
     """
+    if isinstance(error, asyncpg.InternalClientError):
+        return True
     return isinstance(error, WEATHER) and not isinstance(error, ValueError)
 
 

@@ -14,8 +14,9 @@ import asyncpg
 import structlog
 
 from tallystick.core.clock import Clock
-from tallystick.platform.database import WEATHER, Connection, Database
+from tallystick.platform.database import Connection, Database
 from tallystick.webhooks.errors import InboxUnavailable
+from tallystick.webhooks.failures import is_weather
 from tallystick.webhooks.models import Envelope
 from tallystick.webhooks.repository import WebhookEventRepository
 from tallystick.webhooks.service import REFUSED, store_one
@@ -86,8 +87,8 @@ class GroupCommitter:
                         while not connection.is_closed() and await self._more():
                             batch = self._next()
                             await self._flush(connection, batch)
-                except WEATHER as error:
-                    log.warning("inbox.unavailable", error=type(error).__name__)
+                except Exception as error:
+                    _note(error)
                     # Without this a database that is away would keep them waiting for as long as it is.
                     _refuse(self._next())
         finally:
@@ -138,10 +139,10 @@ class GroupCommitter:
 
 
 def _note(error: Exception) -> None:
-    if isinstance(error, WEATHER):
+    if is_weather(error):
         log.warning("inbox.unavailable", error=type(error).__name__)
     else:
-        log.exception("inbox.failed", error=type(error).__name__)
+        log.error("inbox.failed", exc_info=error)
 
 
 def _accept(batch: Sequence[_Waiting]) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from tallystick.core.clock import Clock
-from tallystick.platform.database import WEATHER, Database, Transaction, listen
+from tallystick.platform.database import Database, Transaction, listen
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import pause
 from tallystick.webhooks.failures import Rules, Verdict, describe, is_weather, judge
@@ -37,6 +37,13 @@ _POLL_MOST_S = 1.0
 _LANE_BUSY_S = 0.02
 _TROUBLE_S = 0.5
 _SHUTDOWN_S = 10.0
+
+
+def _note(error: Exception, **where: Any) -> None:
+    if is_weather(error):
+        log.warning("inbox.weather", error=type(error).__name__, **where)
+    else:
+        log.error("inbox.failed", exc_info=error, **where)
 
 
 def _leave(busy: dict[int, asyncio.Task[None]], wake: asyncio.Event, lane: int, _: asyncio.Task[None]) -> None:
@@ -122,8 +129,9 @@ class EventProcessor:
             return 0
         try:
             lanes = [lane for lane in await self._due_lanes() if lane not in busy]
-        except WEATHER as error:
-            log.warning("inbox.weather", error=type(error).__name__)
+        except Exception as error:
+            # A worker outlives whatever its database does to it; nothing was taken, so nothing is lost.
+            _note(error)
             return 0
         for lane in lanes[:room]:
             task = asyncio.create_task(self._stay_on_lane(lane), name=f"webhooks.lane.{lane}")
@@ -147,11 +155,8 @@ class EventProcessor:
                 if taken != _BATCH:
                     return
         except Exception as error:
-            # The task keeps its lane during the sleep, so that a database in trouble is not hammered.
-            if is_weather(error):
-                log.warning("inbox.weather", lane=lane, error=type(error).__name__)
-            else:
-                log.exception("inbox.lane_failed", lane=lane)
+            _note(error, lane=lane)
+            # The task keeps its lane meanwhile, so that a database in trouble is not hammered.
             await asyncio.sleep(_TROUBLE_S)
 
     # One batch

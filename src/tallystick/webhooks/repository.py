@@ -277,8 +277,7 @@ class WebhookEventRepository:
             summary=_summary(row),
             api_version=row["api_version"],
             request_idempotency_key=row["request_idempotency_key"],
-            # The forgiving parser: whatever jsonb took can be shown, be it a number beyond a double.
-            payload=json.loads(row["payload"]) if row["payload"] is not None else None,
+            payload=json.loads(row["payload"], parse_int=_whole) if row["payload"] is not None else None,
             raw=row["raw"],
             parked_by=row["parked_by"],
         )
@@ -359,6 +358,11 @@ class WebhookEventRepository:
             "SELECT state, count(*) FROM webhook_events WHERE state IN ('pending', 'dead', 'parked') GROUP BY state"
         )
         return {row["state"]: row["count"] for row in rows}
+
+
+def _whole(digits: str) -> int | str:
+    # Whatever jsonb took can be shown, be it a number of a hundred thousand digits.
+    return int(digits) if len(digits) < 1000 else digits
 
 
 def _summary(row: Record) -> EventSummary:

@@ -182,10 +182,11 @@ def upgrade() -> None:
         fingerprint bytea NOT NULL,
         state text NOT NULL CHECK (state IN ('in_progress', 'done')),
         status_code smallint,
-        body jsonb,
+        body text,
         created_at timestamptz NOT NULL,
         UNIQUE (scope, key)
     );
+    COMMENT ON COLUMN idempotency_keys.body IS 'JSON as it was answered: text keeps its order, jsonb would not';
     CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);
 
     CREATE TABLE attempts (
