@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-import stripe
-from contract.harness import Box, Receiver, running_box, running_receiver
 
+from contract.harness import Box, Receiver, Sdk, running_box, running_receiver
 from tallystick.sandbox.versions import NEWEST
 
 
@@ -28,6 +27,6 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def api(shared_box: Box) -> stripe.StripeClient:
+def api(shared_box: Box) -> Sdk:
     """The SDK at the version that it pins."""
     return shared_box.client(NEWEST)

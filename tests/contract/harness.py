@@ -23,6 +23,9 @@ Json: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+Sdk: TypeAlias = Any
+"""A `stripe.StripeClient`: its typed parameters would need a cast at every call of a parametrised test."""
+
 VERSIONS = (OLDEST, NEWEST)
 KEY = "sk_test_contract"
 NO_REDIRECTS: Json = {"enabled": True, "allow_redirects": "never"}
@@ -67,7 +70,7 @@ class Box:
     url: str
     port: int
 
-    def client(self, version: str | None = None, key: str = KEY) -> stripe.StripeClient:
+    def client(self, version: str | None = None, key: str = KEY) -> Sdk:
         """The official SDK, without its own retries."""
         return stripe.StripeClient(
             key,
@@ -132,14 +135,14 @@ class Box:
 
     def event_types(self, **filters: Any) -> list[str]:
         """The types of all events, oldest first."""
-        events = self.client().v1.events.list({"limit": 100, **filters})  # type: ignore[typeddict-item]
+        events = self.client().v1.events.list({"limit": 100, **filters})
         return [event.type for event in reversed(events.data)]
 
 
 class _Plain(urllib.request.HTTPErrorProcessor):
     """Answers are answers, whatever their status."""
 
-    def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002
+    def http_response(self, request: Any, response: Any) -> Any:
         return response
 
     https_response = http_response
@@ -216,3 +219,10 @@ def running_receiver(port: int | None = None) -> Iterator[Receiver]:
     )
     with serving(uvicorn.Server(config)):
         yield receiver
+
+
+def refusal(error: stripe.StripeError) -> Json:
+    """The `error` object of an answer that the SDK raised."""
+    body: Any = error.json_body
+    found: Json = body["error"]
+    return found

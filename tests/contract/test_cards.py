@@ -1,9 +1,11 @@
 """Every test card does what Stripe's testing page says, with the recorded messages."""
 
+from typing import Any
+
 import pytest
 import stripe
-from contract.harness import NO_REDIRECTS, Box, Json
 
+from contract.harness import NO_REDIRECTS, Box, Json, Sdk, refusal
 from tallystick.sandbox import cards
 
 GOOD = ("4242424242424242", "4000056655665556", "5555555555554444", "378282246310005")
@@ -31,13 +33,13 @@ DECLINES = (
 )
 
 
-def method_of(api: stripe.StripeClient, number: str, **card: str) -> stripe.PaymentMethod:
+def method_of(api: Sdk, number: str, **card: str) -> Any:
     details: Json = {"number": number, "exp_month": "12", "exp_year": "2034", **card}
     details.setdefault("cvc", "1234" if number.startswith("3") else "123")
-    return api.v1.payment_methods.create({"type": "card", "card": details})  # type: ignore[typeddict-item]
+    return api.v1.payment_methods.create({"type": "card", "card": details})
 
 
-def pay(api: stripe.StripeClient, method: str, **more: object) -> stripe.PaymentIntent:
+def pay(api: Sdk, method: str, **more: object) -> Any:
     params: Json = {
         "amount": 2000,
         "currency": "usd",
@@ -46,11 +48,11 @@ def pay(api: stripe.StripeClient, method: str, **more: object) -> stripe.Payment
         "automatic_payment_methods": NO_REDIRECTS,
         **more,
     }
-    return api.v1.payment_intents.create(params)  # type: ignore[arg-type]
+    return api.v1.payment_intents.create(params)
 
 
 @pytest.mark.parametrize("number", GOOD)
-def test_good_card_pays(api: stripe.StripeClient, number: str) -> None:
+def test_good_card_pays(api: Sdk, number: str) -> None:
     method = method_of(api, number)
     intent = pay(api, method.id)
     assert intent.status == "succeeded"
@@ -65,13 +67,13 @@ def test_good_card_pays(api: stripe.StripeClient, number: str) -> None:
 
 
 @pytest.mark.parametrize(("number", "code", "decline_code", "message"), DECLINES)
-def test_declining_card(api: stripe.StripeClient, number: str, code: str, decline_code: str, message: str) -> None:
+def test_declining_card(api: Sdk, number: str, code: str, decline_code: str, message: str) -> None:
     method = method_of(api, number)
     with pytest.raises(stripe.CardError) as caught:
         pay(api, method.id)
     error = caught.value
-    assert (error.http_status, error.code, error.user_message) == (402, code, f"{message}")
-    body = error.json_body["error"]
+    assert (error.http_status, error.code, error.user_message) == (402, code, message)
+    body = refusal(error)
     assert body["decline_code"] == decline_code
     assert body["type"] == "card_error"
     intent = body["payment_intent"]
@@ -84,10 +86,10 @@ def test_declining_card(api: stripe.StripeClient, number: str, code: str, declin
     assert (charge.status, charge.paid, charge.failure_code) == ("failed", False, code)
 
 
-def test_recorded_keys_of_a_decline(api: stripe.StripeClient) -> None:
+def test_recorded_keys_of_a_decline(api: Sdk) -> None:
     with pytest.raises(stripe.CardError) as caught:
         pay(api, "pm_card_visa_chargeDeclined")
-    body = caught.value.json_body["error"]
+    body = refusal(caught.value)
     assert list(body) == [
         "advice_code", "charge", "code", "decline_code", "doc_url", "message", "network_decline_code",
         "payment_intent", "payment_method", "request_log_url", "type",
@@ -96,7 +98,7 @@ def test_recorded_keys_of_a_decline(api: stripe.StripeClient) -> None:
     assert (body["advice_code"], body["network_decline_code"]) == ("try_again_later", "01")
 
 
-def test_incorrect_cvc_only_when_one_is_given(api: stripe.StripeClient) -> None:
+def test_incorrect_cvc_only_when_one_is_given(api: Sdk) -> None:
     method = api.v1.payment_methods.create(
         {"type": "card", "card": {"number": "4000000000000127", "exp_month": 12, "exp_year": 2034}}
     )
@@ -113,7 +115,7 @@ def test_incorrect_cvc_only_when_one_is_given(api: stripe.StripeClient) -> None:
         ({"number": "4012888888881881"}, "card_declined"),
     ],
 )
-def test_wrong_card_data(api: stripe.StripeClient, card: dict[str, str], code: str) -> None:
+def test_wrong_card_data(api: Sdk, card: dict[str, str], code: str) -> None:
     with pytest.raises(stripe.CardError) as caught:
         method_of(api, **card)
     assert (caught.value.http_status, caught.value.code) == (402, code)
@@ -129,25 +131,25 @@ def test_a_number_is_never_answered(shared_box: Box) -> None:
     assert "424242424242" not in str(shared_box.control("GET", "/requests"))
 
 
-def test_declining_cards_cannot_be_attached(api: stripe.StripeClient) -> None:
+def test_declining_cards_cannot_be_attached(api: Sdk) -> None:
     customer = api.v1.customers.create({})
     method = method_of(api, "4000000000000002")
     with pytest.raises(stripe.CardError) as caught:
         api.v1.payment_methods.attach(method.id, {"customer": customer.id})
-    body = caught.value.json_body["error"]
+    body = refusal(caught.value)
     assert (body["code"], body["decline_code"], body["param"]) == ("card_declined", "generic_decline", "")
     assert "charge" not in body
     assert "payment_method" not in body
 
 
-def test_the_card_that_attaches_and_then_declines(api: stripe.StripeClient) -> None:
+def test_the_card_that_attaches_and_then_declines(api: Sdk) -> None:
     customer = api.v1.customers.create({"payment_method": "pm_card_chargeCustomerFail"})
     method = api.v1.customers.payment_methods.list(customer.id).data[0]
     with pytest.raises(stripe.CardError):
         pay(api, method.id, customer=customer.id)
 
 
-def test_every_listed_token_makes_its_card(api: stripe.StripeClient) -> None:
+def test_every_listed_token_makes_its_card(api: Sdk) -> None:
     for name in ("visa", "mastercard", "amex", "de", "jp", "createDispute", "authenticationRequired"):
         card = cards.by_token(f"pm_card_{name}")
         assert card is not None
@@ -170,7 +172,7 @@ def test_all_numbers_pass_luhn_and_are_distinct() -> None:
         ("pm_card_visa", "risk_level", "normal"),
     ],
 )
-def test_risk(api: stripe.StripeClient, token: str, field: str, value: str) -> None:
+def test_risk(api: Sdk, token: str, field: str, value: str) -> None:
     intent = pay(api, token, expand=["latest_charge"])
     charge = intent.latest_charge
     assert isinstance(charge, stripe.Charge)
@@ -178,9 +180,9 @@ def test_risk(api: stripe.StripeClient, token: str, field: str, value: str) -> N
     assert charge.outcome[field] == value
 
 
-def test_blocked_by_radar(api: stripe.StripeClient) -> None:
+def test_blocked_by_radar(api: Sdk) -> None:
     with pytest.raises(stripe.CardError) as caught:
         pay(api, "pm_card_radarBlock")
-    charge = api.v1.charges.retrieve(caught.value.json_body["error"]["charge"])
+    charge = api.v1.charges.retrieve(refusal(caught.value)["charge"])
     assert charge.outcome is not None
     assert (charge.outcome.type, charge.outcome.network_status) == ("blocked", "not_sent_to_network")

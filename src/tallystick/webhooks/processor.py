@@ -85,7 +85,7 @@ class EventProcessor:
         """Apply events until `stop`; what is being applied then is finished first."""
         wake = asyncio.Event()
         busy: dict[int, asyncio.Task[None]] = {}
-        listener = asyncio.create_task(listen(self._database, CHANNEL, wake.set, stop), name="webhooks.listen")
+        listener = asyncio.create_task(self._listen(wake, stop), name="webhooks.listen")
         idle_s = _POLL_LEAST_S
         try:
             while not stop.is_set():
@@ -93,11 +93,12 @@ class EventProcessor:
                 idle_s = _POLL_LEAST_S if started or busy else min(idle_s * 2, _POLL_MOST_S)
                 await pause(idle_s, stop, wake)
         finally:
-            if busy:
-                await asyncio.wait(busy.values(), timeout=_SHUTDOWN_S)
-            for task in (*busy.values(), listener):
+            stop.set()
+            tasks = [*busy.values(), listener]
+            await asyncio.wait(tasks, timeout=_SHUTDOWN_S)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*busy.values(), listener, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def drain(self) -> int:
         """Apply everything that is due now and return how many events were taken; for one-off runs and tests."""
@@ -119,6 +120,15 @@ class EventProcessor:
         except Exception as error:
             log.info("inbox.batch_failed", lane=lane, error=describe(error))
         return await self._apply_one_by_one(lane)
+
+    async def _listen(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await listen(self._database, CHANNEL, wake.set, stop)
+            except Exception as error:
+                # Deaf, the worker would only be slow, and nobody would notice.
+                _note(error)
+                await asyncio.sleep(_TROUBLE_S)
 
     # Which lane next
 

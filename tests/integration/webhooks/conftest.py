@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the inbox's tests: one server for the run, a schema for each module, clean tables for each test."""
+"""A real PostgreSQL for the inbox's tests: one server a run, one schema a module, clean tables for each test."""
 
 import tempfile
 import uuid

@@ -386,15 +386,17 @@ async def test_a_worker_that_dies_mid_batch_leaves_it_to_the_next_one(inbox: Inb
 
 async def settled(task: "asyncio.Task[Any]") -> int:
     """What a worker still applied after its first connection was lost."""
-    [result] = await asyncio.gather(task, return_exceptions=True)
-    return result if isinstance(result, int) else 0
+    results = await asyncio.gather(task, return_exceptions=True)
+    return sum(result for result in results if isinstance(result, int))
 
 
 async def test_an_effect_is_undone_when_its_event_was_settled_by_somebody_else(inbox: Inbox, schema: str) -> None:
     other = await Database.connect(inbox.url, schema=schema, size=3)
     async with stuck(inbox, other) as (task, go_on):
         # Nobody does this who asks for the lane first; if somebody does, the effect must not stay.
-        await inbox.execute("UPDATE webhook_events SET state = 'discarded' WHERE seq = (SELECT min(seq) FROM webhook_events)")
+        await inbox.execute(
+            "UPDATE webhook_events SET state = 'discarded' WHERE seq = (SELECT min(seq) FROM webhook_events)"
+        )
         go_on.set()
         await task
     assert len(await inbox.applied()) == 4

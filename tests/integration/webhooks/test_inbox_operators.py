@@ -56,7 +56,7 @@ async def test_a_processed_event_is_replayed_on_request(inbox: Inbox) -> None:
 
 
 async def test_a_waiting_event_is_tried_at_once_when_replayed(inbox: Inbox) -> None:
-    inbox.registry.register(FAILS, lambda event: [{}["x"]], apply_facts)
+    inbox.registry.register(FAILS, lambda event: [event.object["x"]], apply_facts)
     event = make_event(FAILS)
     await inbox.deliver(event)
     processor = inbox.processor()
@@ -71,7 +71,7 @@ async def test_discarding_lets_the_object_go_on_with_a_fetch(inbox: Inbox) -> No
         raise AssertionError
 
     inbox.registry.register_fetch("pi_", fetch)
-    inbox.registry.register(FAILS, lambda event: [{}["x"]], apply_facts)
+    inbox.registry.register(FAILS, lambda event: [event.object["x"]], apply_facts)
     bad, behind = make_event(FAILS, "pi_1"), make_event(object_id="pi_1")
     await inbox.deliver(bad, behind)
     await inbox.processor().drain()

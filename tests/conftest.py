@@ -1,0 +1,50 @@
+"""One PostgreSQL for the whole run, an empty migrated database for whoever asks, and a running system."""
+
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from system import System, running_system
+
+from tallystick.platform.embedded_postgres import EmbeddedPostgres
+from tallystick.platform.migrate import migrate
+
+MakeDatabase = Callable[[], Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a PostgreSQL that nobody else uses; without crash safety, which no test needs of it."""
+    with tempfile.TemporaryDirectory(prefix="tallystick-tests-") as folder:
+        server = EmbeddedPostgres(Path(folder) / "pg", durable=False)
+        yield server.ensure()
+        server.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def make_database(postgres_server: str) -> MakeDatabase:
+    """Makes empty databases at the newest schema, by copying one that was migrated once."""
+    base, _, name = postgres_server.rpartition("/")
+    await migrate(f"{base}/{name}", "public")
+
+    async def make() -> str:
+        fresh = f"t_{uuid.uuid4().hex[:16]}"
+        connection = await asyncpg.connect(f"{base}/postgres")
+        try:
+            await connection.execute(f'CREATE DATABASE "{fresh}" TEMPLATE "{name}"')
+        finally:
+            await connection.close()
+        return f"{base}/{fresh}"
+
+    return make
+
+
+@pytest_asyncio.fixture(scope="module")
+async def system(make_database: MakeDatabase) -> AsyncIterator[System]:
+    """A running system that the tests of a module share; each test uses users of its own."""
+    async with running_system(await make_database()) as running:
+        yield running
