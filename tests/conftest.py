@@ -2,18 +2,16 @@
 
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from system import System, running_system
 
+from system import MakeDatabase, System, running_system
 from tallystick.platform.embedded_postgres import EmbeddedPostgres
 from tallystick.platform.migrate import migrate
-
-MakeDatabase = Callable[[], Awaitable[str]]
 
 
 @pytest.fixture(scope="session")

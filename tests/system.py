@@ -7,7 +7,7 @@ import contextlib
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,15 +19,19 @@ import asyncpg
 import jwt
 import uvicorn
 from aiosmtpd.controller import Controller
+from multidict import CIMultiDictProxy
 
 from tallystick.app import create_app, create_worker
 from tallystick.platform.settings import Settings, load_settings
 from tallystick.sandbox.server import make_server
 from tallystick.sandbox.settings import SandboxConfig
 
-__all__ = ["Answer", "Mail", "System", "free_port", "running_system", "settings_for", "token_for"]
+__all__ = ["Answer", "Mail", "MakeDatabase", "System", "free_port", "running_system", "settings_for", "token_for"]
 
-JWT_SECRET = "a-secret-for-tests-of-32-bytes-at-least"
+MakeDatabase = Callable[[], Awaitable[str]]
+"""Makes an empty, migrated database and tells its address."""
+
+JWT_SECRET = "a-secret-for-tests-that-is-long-enough-for-every-algorithm-with-a-shared-key"
 WEBHOOK_SECRET = "whsec_tests"
 
 
@@ -113,7 +117,7 @@ class Answer:
 
     status: int
     body: Any
-    headers: dict[str, str]
+    headers: "CIMultiDictProxy[str]"
 
     @property
     def code(self) -> str:
@@ -134,7 +138,7 @@ class _Catcher:
     def __init__(self) -> None:
         self.mails: list[Mail] = []
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         from email import message_from_bytes
         from email.policy import default
 
@@ -178,7 +182,7 @@ class System:
             sent.setdefault("Content-Type", "application/json")
         async with self.http.request(method, self.api_url + path, json=json, data=data, headers=sent) as response:
             body = await response.json(content_type=None)
-            return Answer(response.status, body, dict(response.headers))
+            return Answer(response.status, body, response.headers)
 
     async def pay(self, card: str = "pm_card_visa", *, user: str = "ann", amount: int = 1050, **fields: Any) -> Answer:
         """Create a payment and charge it at once."""
@@ -204,6 +208,29 @@ class System:
         method = "GET" if data is None else "POST"
         async with self.http.request(method, self.sandbox_url + path, data=data, headers=auth) as response:
             return await response.json()
+
+    async def card(self, number: str) -> str:
+        """A payment method for a card number, made as Stripe.js makes it: by the publishable key, past our API."""
+        data = {"type": "card", "card[number]": number, "card[exp_month]": "12", "card[exp_year]": "2034"}
+        data["card[cvc]"] = "1234" if len(number) == 15 else "123"
+        auth = {"Authorization": "Bearer pk_test_system"}
+        url = f"{self.sandbox_url}/v1/payment_methods"
+        async with self.http.post(url, data=data, headers=auth) as response:
+            body = await response.json()
+            assert response.status == 200, body
+            return str(body["id"])
+
+    async def authenticate(self, intent_id: str, how: str = "complete") -> str:
+        """Answer an intent's 3D Secure challenge (`complete` or `fail`) as the customer would; its status then."""
+        path = f"/_sandbox/authenticate/{intent_id}/{how}"
+        headers = {"Accept": "application/json"}
+        async with self.http.post(self.sandbox_url + path, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            return str((await response.json())["status"])
+
+    def mails_to(self, user: str) -> list[Mail]:
+        """The mails that reached a user."""
+        return [mail for mail in self.mails if mail.to == f"{user}@example.com"]
 
     async def fault(self, **rule: Any) -> None:
         """Make the sandbox misbehave."""

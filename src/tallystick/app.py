@@ -42,7 +42,7 @@ from tallystick.webhooks.processor import EventProcessor
 from tallystick.webhooks.registry import Registry
 from tallystick.webhooks.service import StripeWebhookService
 
-__all__ = ["Parts", "Worker", "create_app", "create_worker"]
+__all__ = ["Parts", "Worker", "build_parts", "create_app", "create_worker"]
 
 log = structlog.get_logger()
 
@@ -89,7 +89,8 @@ class Parts:
         await self.database.close()
 
 
-def _parts(settings: Settings, clock: Clock, name: str) -> Parts:
+def build_parts(settings: Settings, clock: Clock, name: str) -> Parts:
+    """The parts of a process called `name`; open its database in the loop that uses it."""
     database = Database(
         settings.database_url.get_secret_value(),
         schema=settings.database_schema,
@@ -110,7 +111,7 @@ class _Application:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
-        self._parts = _parts(settings, clock, "api")
+        self._parts = build_parts(settings, clock, "api")
         self._committer = GroupCommitter(self._parts.database, clock)
         self._inbox = WebhookController(settings, self._committer, clock)
         self._verifier = TokenVerifier(settings)
@@ -205,7 +206,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is in hand."""
-        parts = _parts(self._settings, self._clock, "worker")
+        parts = build_parts(self._settings, self._clock, "worker")
         await parts.database.open()
 
         async def fetch(item: WorkItem) -> None:

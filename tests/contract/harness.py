@@ -226,3 +226,10 @@ def refusal(error: stripe.StripeError) -> Json:
     body: Any = error.json_body
     found: Json = body["error"]
     return found
+
+
+def error_of(reply: Reply, status: int) -> Json:
+    """The `error` object of a plain answer, which must have this status."""
+    assert reply.status == status, reply.body
+    error: Json = reply.body["error"]
+    return error

@@ -31,15 +31,15 @@ def refused(call: Any, *arguments: Any) -> Json:
 def test_a_fresh_intent(api: Sdk) -> None:
     intent = api.v1.payment_intents.create({"amount": 1000, "currency": "usd"})
     assert intent.status == "requires_payment_method"
-    assert intent.automatic_payment_methods == {"allow_redirects": "always", "enabled": True}
+    assert intent.automatic_payment_methods.to_dict() == {"allow_redirects": "always", "enabled": True}
     assert intent.capture_method == "automatic_async"
     assert intent.client_secret.startswith(f"{intent.id}_secret_")
     assert len(intent.client_secret) == len(intent.id) + len("_secret_") + 25
-    assert intent.amount_details == {"tip": {}}
-    assert intent.managed_payments == {"enabled": False}
+    assert intent.amount_details.to_dict() == {"tip": {}}
+    assert intent.managed_payments.to_dict() == {"enabled": False}
     cards_only = make(api, automatic_payment_methods=None, payment_method_types=["card"])
     assert cards_only.automatic_payment_methods is None
-    assert list(cards_only.payment_method_options) == ["card"]
+    assert list(cards_only.payment_method_options.to_dict()) == ["card"]
 
 
 def test_ids_of_one_payment_share_17_characters(api: Sdk) -> None:
@@ -226,8 +226,8 @@ class TestManualCapture:
         assert (charge.amount_captured, charge.refunded) == (0, False)
         error = refused(api.v1.payment_intents.cancel, intent.id)
         assert error["message"] == (
-            "You cannot cancel this PaymentIntent because it has a status of canceled. Only a PaymentIntent with one of "
-            "the following statuses may be canceled: requires_payment_method, requires_capture, "
+            "You cannot cancel this PaymentIntent because it has a status of canceled. Only a PaymentIntent with one "
+            "of the following statuses may be canceled: requires_payment_method, requires_capture, "
             "requires_reauthorization, requires_confirmation, requires_action, expired, processing."
         )
 

@@ -27,7 +27,7 @@ def test_partial_then_the_rest_then_nothing(api: Sdk) -> None:
     first = api.v1.refunds.create({"charge": charge_id, "amount": 1500, "reason": "requested_by_customer"})
     assert (first.status, first.amount) == ("succeeded", 1500)
     assert first.balance_transaction.startswith("txn_3")
-    assert list(first)[:3] == ["id", "object", "amount"]
+    assert list(first.to_dict())[:3] == ["id", "object", "amount"]
     charge = api.v1.charges.retrieve(charge_id)
     assert (charge.amount_refunded, charge.refunded) == (1500, False)
     second = api.v1.refunds.create({"charge": charge_id})
@@ -123,7 +123,7 @@ def test_events(box: Box) -> None:
         "refund.created", "charge.refunded", "refund.updated", "charge.refund.updated",
     ]  # fmt: skip
     event = api.v1.events.list({"type": "charge.refunded"}).data[0]
-    assert event.data.previous_attributes == {"amount_refunded": 0}
+    assert event.data.previous_attributes.to_dict() == {"amount_refunded": 0}
 
 
 def test_balance(box: Box) -> None:

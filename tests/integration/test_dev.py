@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -419,3 +420,36 @@ def test_tokens_hold_any_name() -> None:
 
 def test_an_instance_has_every_key_of_the_contract() -> None:
     assert set(Instance.__slots__) == KEYS | {"data_dir"}
+
+
+def test_the_first_payment_of_the_readme_works_by_copy_and_paste(dev: Dev) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    commands = readme.partition("## The first payment")[2].partition("```sh\n")[2].partition("```")[0]
+    assert commands.count("curl") == 3
+    here = {
+        "http://127.0.0.1:8000": dev.json()["api_url"],
+        ".venv/bin/tallystick": " ".join(COMMAND),
+        ".venv/bin/python": sys.executable,
+    }
+    commands = re.sub("|".join(map(re.escape, here)), lambda found: here[found[0]], commands)
+    done = subprocess.run(
+        ["sh", "-eu", "-c", commands],
+        env=ENVIRONMENT | {"TALLYSTICK_DATA_DIR": str(dev.folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    decoder = json.JSONDecoder()
+    confirmed, end = decoder.raw_decode(done.stdout)
+    history = decoder.raw_decode(done.stdout[end:].lstrip())[0]
+    assert confirmed["status"] == "succeeded", done.stdout
+    assert [payment["id"] for payment in history["data"]] == [confirmed["id"]]
+
+    def receipts() -> list[Any]:
+        with urllib.request.urlopen(f"{dev.json()['mailbox_url']}/api/messages?to=ada@") as answer:  # noqa: S310
+            found: list[Any] = json.load(answer)["data"]
+            return found
+
+    assert soon(lambda: len(receipts()) == 1), "the receipt has not come"
+    assert "25.00" in receipts()[0]["text"]

@@ -69,7 +69,7 @@ class Screen:
     def note(self, text: str, log: Path) -> None:
         """Something happened that a person should know; more is in `log`."""
         clock = time.strftime("%H:%M:%S")
-        self._console.print(f"  [dim]{clock}[/]  [yellow]{escape(text)}[/]  [dim]{escape(_short(log))}[/]")
+        self._console.print(f"  [dim]{clock}[/]  [yellow]{escape(text)}[/]  [dim]{log.parent.name}/{log.name}[/]")
 
     def stopped(self) -> None:
         """The last line."""

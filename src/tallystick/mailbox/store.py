@@ -204,7 +204,8 @@ def _body(message: "Message[str, str]", kind: str) -> str | None:
         if part is None:
             return None
         try:
-            return str(part.get_content())
+            # Lines of a mail end with CRLF; that is the wire's business.
+            return str(part.get_content()).replace("\r\n", "\n")
         except (LookupError, UnicodeError):
             payload = part.get_payload(decode=True)
             return payload.decode(errors="replace") if isinstance(payload, bytes) else None

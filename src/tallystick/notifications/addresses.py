@@ -24,7 +24,8 @@ class InvalidAddress(ValueError):
 def printable(text: str, most: int) -> str:
     """`text` on one line, without control characters and direction marks, cut to `most` characters."""
     # No-break spaces stay: locales write amounts with them.
-    line = re.sub(" {2,}", " ", _UNPRINTABLE.sub(" ", text)).strip(" ")
+    line = text if text.isprintable() else _UNPRINTABLE.sub(" ", text)
+    line = " ".join(part for part in line.split(" ") if part)
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
@@ -39,7 +40,7 @@ def parse_recipient(text: str) -> Address:
     if not _LOCAL.match(local) or local.startswith(".") or local.endswith(".") or ".." in local:
         raise InvalidAddress("has a part before the @ that cannot be")
     try:
-        ascii_domain = domain.encode("idna").decode("ascii")
+        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode("ascii")
     except UnicodeError:
         raise InvalidAddress("has a domain that cannot be") from None
     if not all(_LABEL.match(label) for label in ascii_domain.split(".")):

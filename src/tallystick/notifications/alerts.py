@@ -17,6 +17,7 @@ _ORDER = (
     "event_type",
     "event_id",
     "dispute",
+    "refund",
     "payment_id",
     "object_key",
     "amount",

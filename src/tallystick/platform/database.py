@@ -142,16 +142,24 @@ async def listen(database: Database, channel: str, wake: Callable[[], None], sto
 
     A notification is a hint only: whoever listens polls as well.
     """
+
+    def notified(*_: object) -> None:
+        wake()
+
     while not stop.is_set():
         try:
             async with database.connection() as connection:
                 gone = asyncio.Event()
                 connection.add_termination_listener(lambda _, gone=gone: gone.set())
-                await connection.add_listener(channel, lambda *_: wake())
+                await connection.add_listener(channel, notified)
                 wake()
                 waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(gone.wait())}
-                _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                for task in pending:
-                    task.cancel()
+                try:
+                    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for task in waits:
+                        task.cancel()
+                    if not connection.is_closed():
+                        await connection.remove_listener(channel, notified)
         except WEATHER:
             await asyncio.sleep(0.5)

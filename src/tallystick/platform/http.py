@@ -42,6 +42,7 @@ __all__ = [
 log = structlog.get_logger()
 Json = Mapping[str, Any]
 
+_NOT_AN_OBJECT = ("json_invalid", "model_attributes_type", "dict_type")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -236,6 +237,8 @@ def _translate(error: Exception) -> DomainError:
     if isinstance(error, RequestValidationError):
         return _from_validation(error.errors())
     if isinstance(error, HTTPException):
+        if isinstance(error.__cause__, DomainError):
+            return error.__cause__  # FastAPI wraps what reading the body raised
         if error.status_code == 404:
             return NotFound("There is nothing at this address.", action="Check the path.")
         if error.status_code == 405:
@@ -245,12 +248,13 @@ def _translate(error: Exception) -> DomainError:
 
 
 def _from_validation(errors: Sequence[Any]) -> DomainError:
-    if any(found["type"] in ("json_invalid", "model_attributes_type", "dict_type") for found in errors):
+    if any(found["type"] in _NOT_AN_OBJECT or tuple(found["loc"]) == ("body",) for found in errors):
         return MalformedBody()
     fields = [
         {"field": ".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]), "message": found["msg"]}
         for found in errors[:20]
     ]
     first = fields[0]
-    kind = AmountInvalid if first["field"] in ("amount", "currency") else InvalidRequest
+    of_amount = errors[0]["loc"][0] == "body" and first["field"] in ("amount", "currency")
+    kind = AmountInvalid if of_amount else InvalidRequest
     return kind(f"{first['field']}: {first['message']}", field=first["field"], errors=fields)

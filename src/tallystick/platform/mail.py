@@ -193,7 +193,8 @@ async def _hand_in(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
     except aiosmtplib.SMTPRecipientsRefused as error:
         _refuse(error.recipients[0])
     except aiosmtplib.SMTPSenderRefused as error:
-        # The server refuses us, not the message: a setting is wrong, and somebody will put it right.
+        # The server refuses us, not the message: a setting is wrong, and somebody will put it right. With 421 it
+        # is closing the channel on everybody.
         raise MailDelayed(f"the sender was refused: {_reason(error)}", counted=error.code != 421) from error
     except aiosmtplib.SMTPResponseException as error:
         _refuse(error)
@@ -208,8 +209,8 @@ async def _hand_in(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
 def _refuse(error: aiosmtplib.SMTPResponseException) -> NoReturn:
     if 500 <= error.code < 600:
         raise MailRejected(_reason(error)) from error
-    # 421: "closing the channel", the server is going down or is too busy for anybody.
-    raise MailDelayed(_reason(error), counted=error.code != 421) from error
+    # Even "closing the channel" (421) counts here: if this message is what brings it on, it must come to an end.
+    raise MailDelayed(_reason(error), counted=True) from error
 
 
 def _reason(error: BaseException) -> str:

@@ -85,7 +85,7 @@ def _customer(value: Json) -> Json:
 def _payment_method(value: Json) -> Json:
     value = _billing_details(_without(value, "allow_redisplay", "customer_account", "shared_payment_granted_token"))
     if value.get("card"):
-        value["card"] = _without(value["card"], "display_brand", "regulated_status")
+        value["card"] = _without(value["card"], "regulated_status")
     return value
 
 
@@ -147,11 +147,15 @@ def _refund(value: Json) -> Json:
 def _dispute(value: Json) -> Json:
     value = _without(value, "enhanced_eligibility_types", "intended_submission_method")
     value["evidence"] = _without(value["evidence"], "enhanced_evidence")
-    value["evidence_details"] = _without(value["evidence_details"], "enhanced_eligibility")
+    value["evidence_details"] = _without(value["evidence_details"], "enhanced_eligibility", "submission_method")
     details = value.get("payment_method_details")
     if details and details.get("card"):
         value["payment_method_details"] = {**details, "card": _without(details["card"], "case_type", "network")}
     return value
+
+
+def _token(value: Json) -> Json:
+    return {**value, "card": _without(value["card"], "regulated_status")}
 
 
 def _balance_transaction(value: Json) -> Json:
@@ -173,4 +177,5 @@ _CHANGES: dict[str, Callable[[Json], Json]] = {
     "refund": _refund,
     "setup_attempt": _setup_attempt,
     "setup_intent": _setup_intent,
+    "token": _token,
 }

@@ -1,28 +1,23 @@
 """Sending: every mail that is due reaches the server, once if nothing dies, under one Message-ID if something does."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from integration.notifications.mail_world import World, new_mail
 from tallystick.core.ids import new_id
-from tallystick.notifications.models import MailRequest
 from tallystick.notifications.service import NotificationService
 from tallystick.platform.database import Database
 from tallystick.platform.mail import SmtpTransport
 from tallystick.platform.work import WorkItem
 
-if TYPE_CHECKING:
-    from conftest import World
 
-NewMail = Callable[..., MailRequest]
-
-
-async def test_a_mail_arrives_as_it_was_meant(world: "World", new_mail: NewMail) -> None:
+async def test_a_mail_arrives_as_it_was_meant(world: World) -> None:
     service = world.service()
     world.start(service)
     description = "Bücher\r\nBcc: spy@example.com <b>本</b>"
@@ -46,7 +41,7 @@ async def test_a_mail_arrives_as_it_was_meant(world: "World", new_mail: NewMail)
     assert (row["attempts"], row["leased_until"], row["finished_at"]) == (0, None, world.clock.now())
 
 
-async def test_names_and_addresses_of_all_scripts_travel(world: "World", new_mail: NewMail) -> None:
+async def test_names_and_addresses_of_all_scripts_travel(world: World) -> None:
     service = world.service(MAIL_FROM="株式会社サンプル, Köln <pay@shop.example>")
     world.start(service)
     await world.queue(service, new_mail("k1", locale="ja", recipient="anna@bücher.example"))
@@ -57,7 +52,7 @@ async def test_names_and_addresses_of_all_scripts_travel(world: "World", new_mai
     assert world.mailbox.recipients == ["anna@xn--bcher-kva.example"]
 
 
-async def test_a_queued_mail_wakes_the_sender(world: "World", new_mail: NewMail) -> None:
+async def test_a_queued_mail_wakes_the_sender(world: World) -> None:
     service = world.service()
     world.start(service)
     await asyncio.sleep(0.3)
@@ -69,7 +64,7 @@ async def test_a_queued_mail_wakes_the_sender(world: "World", new_mail: NewMail)
     assert asyncio.get_running_loop().time() - started < 2
 
 
-async def test_connections_are_reused(world: "World", new_mail: NewMail) -> None:
+async def test_connections_are_reused(world: World) -> None:
     service = world.service()
     await world.queue(service, *(new_mail() for _ in range(40)))
     world.start(service)
@@ -77,7 +72,7 @@ async def test_connections_are_reused(world: "World", new_mail: NewMail) -> None
     assert world.mailbox.connections <= 4
 
 
-async def test_three_senders_deliver_each_mail_once(world: "World", new_mail: NewMail) -> None:
+async def test_three_senders_deliver_each_mail_once(world: World) -> None:
     databases = [world.database, await world.connect(), await world.connect()]
     services = [world.service(database=database) for database in databases]
     await world.queue(services[0], *(new_mail() for _ in range(60)))
@@ -98,7 +93,7 @@ class _DiesAfterSending(SmtpTransport):
         raise _Crash
 
 
-async def test_a_crash_between_send_and_mark_repeats_the_same_message(world: "World", new_mail: NewMail) -> None:
+async def test_a_crash_between_send_and_mark_repeats_the_same_message(world: World) -> None:
     dying = world.service(transport=_DiesAfterSending(f"smtp://127.0.0.1:{world.mailbox.port}"))
     await world.queue(dying, new_mail("k1"))
     with pytest.raises(_Crash):
@@ -114,7 +109,7 @@ async def test_a_crash_between_send_and_mark_repeats_the_same_message(world: "Wo
     assert first["Message-ID"] == second["Message-ID"]
 
 
-async def test_a_temporary_refusal_counts_and_is_tried_again(world: "World", new_mail: NewMail) -> None:
+async def test_a_temporary_refusal_counts_and_is_tried_again(world: World) -> None:
     world.mailbox.at_rcpt = ["451 greylisted customer@example.com"]
     service = world.service()
     world.start(service)
@@ -134,7 +129,7 @@ async def test_a_temporary_refusal_counts_and_is_tried_again(world: "World", new
 
 
 @pytest.mark.parametrize("phase", ["at_rcpt", "at_data"])
-async def test_a_final_refusal_is_dead_and_alerts_once(world: "World", new_mail: NewMail, phase: str) -> None:
+async def test_a_final_refusal_is_dead_and_alerts_once(world: World, phase: str) -> None:
     getattr(world.mailbox, phase).append("550 5.1.1 <customer@example.com>: no such user")
     service = world.service()
     running = world.start(service)
@@ -151,7 +146,7 @@ async def test_a_final_refusal_is_dead_and_alerts_once(world: "World", new_mail:
     assert str(row["id"]) in str(alert.get_body(("plain",)))
 
 
-async def test_there_is_no_alert_about_an_alert(world: "World") -> None:
+async def test_there_is_no_alert_about_an_alert(world: World) -> None:
     world.mailbox.at_rcpt = ["550 no such user"]
     service = world.service()
     world.start(service)
@@ -160,7 +155,7 @@ async def test_there_is_no_alert_about_an_alert(world: "World") -> None:
     assert await world.work() == []
 
 
-async def test_after_twenty_tries_a_mail_is_given_up(world: "World", new_mail: NewMail) -> None:
+async def test_after_twenty_tries_a_mail_is_given_up(world: World) -> None:
     service = world.service()
     await world.queue(service, new_mail("k1"))
     async with world.database.connection() as connection:
@@ -173,7 +168,7 @@ async def test_after_twenty_tries_a_mail_is_given_up(world: "World", new_mail: N
     assert work["payload"]["template"] == "payment_confirmation"
 
 
-async def test_while_the_server_is_away_mails_wait_uncounted(world: "World", new_mail: NewMail) -> None:
+async def test_while_the_server_is_away_mails_wait_uncounted(world: World) -> None:
     world.mailbox.close()
     transport = _Counting(f"smtp://127.0.0.1:{world.mailbox.port}")
     service = world.service(transport=transport)
@@ -202,7 +197,7 @@ class _Counting(SmtpTransport):
         await super().send(message)
 
 
-async def test_a_mail_that_no_longer_holds_is_superseded(world: "World", new_mail: NewMail) -> None:
+async def test_a_mail_that_no_longer_holds_is_superseded(world: World) -> None:
     service = world.service()
     asked: list[Mapping[str, Any]] = []
 
@@ -225,7 +220,7 @@ async def test_a_mail_that_no_longer_holds_is_superseded(world: "World", new_mai
     assert len(asked) == 2
 
 
-async def test_a_broken_template_waits_to_be_mended(world: "World", new_mail: NewMail, tmp_path: Path) -> None:
+async def test_a_broken_template_waits_to_be_mended(world: World, tmp_path: Path) -> None:
     (tmp_path / "refund").mkdir()
     subject = tmp_path / "refund" / "subject.txt"
     subject.write_text("{{ oops }}")
@@ -245,7 +240,7 @@ async def test_a_broken_template_waits_to_be_mended(world: "World", new_mail: Ne
     assert world.mailbox.messages[-1]["Subject"] == "Mended ¥500"
 
 
-class _DatabaseBlinks(Database):
+class _Blinks(Database):
     """Loses its connection for the first marks after a send."""
 
     blinks = 0
@@ -257,8 +252,10 @@ class _DatabaseBlinks(Database):
         return super().connection()
 
 
-async def test_a_database_that_blinks_after_a_send_makes_no_second_copy(world: "World", new_mail: NewMail) -> None:
-    database = _DatabaseBlinks(world.database._pool, world.database.schema)
+async def test_a_database_that_blinks_after_a_send_makes_no_second_copy(world: World) -> None:
+    database = _Blinks(world.url)
+    await database.open()
+    world.stack.push_async_callback(database.close)
 
     class Transport(SmtpTransport):
         async def send(self, message: EmailMessage) -> None:
@@ -272,7 +269,7 @@ async def test_a_database_that_blinks_after_a_send_makes_no_second_copy(world: "
     assert len(world.mailbox.messages) == 1
 
 
-async def test_without_a_server_mails_wait(world: "World", new_mail: NewMail) -> None:
+async def test_without_a_server_mails_wait(world: World) -> None:
     service = NotificationService(world.database, world.clock, world.settings(), None)
     await world.queue(service, new_mail("k1"))
     running = world.start(service)
@@ -281,7 +278,7 @@ async def test_without_a_server_mails_wait(world: "World", new_mail: NewMail) ->
     assert ((await world.row())["state"], (await world.row())["leased_until"]) == ("queued", None)
 
 
-async def test_logs_have_no_addresses(world: "World", new_mail: NewMail, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_logs_have_no_addresses(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.mailbox.at_rcpt = ["451 try later customer@example.com", "550 never customer@example.com"]
     service = world.service()
     world.start(service)

@@ -1,12 +1,11 @@
 """TLS and passwords: never in the clear unless told so, and never a mail's fault when they do not work."""
 
 import ssl
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from aiosmtpd.smtp import AuthResult
@@ -15,10 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from integration.notifications.mail_world import Mailbox
 from tallystick.platform.mail import MailDelayed, MailRejected, SmtpTransport
-
-if TYPE_CHECKING:
-    from conftest import Mailbox
 
 
 def message(recipient: str = "b@example.com") -> EmailMessage:
@@ -55,7 +52,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tls_box(mailbox: "Mailbox", certificate: Path) -> Iterator["Mailbox"]:
+def tls_box(mailbox: Mailbox, certificate: Path) -> Mailbox:
     """A server that offers STARTTLS, and after it a login for `user` with `hunter2`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -65,11 +62,11 @@ def tls_box(mailbox: "Mailbox", certificate: Path) -> Iterator["Mailbox"]:
 
     mailbox.close()
     mailbox.open(tls_context=context, authenticator=authenticate)
-    yield mailbox
+    return mailbox
 
 
 async def test_a_trusted_certificate_and_a_password(
-    tls_box: "Mailbox", certificate: Path, monkeypatch: pytest.MonkeyPatch
+    tls_box: Mailbox, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     transport = SmtpTransport(f"smtp://us%40er:hunter2@127.0.0.1:{tls_box.port}?starttls=required")
@@ -80,7 +77,7 @@ async def test_a_trusted_certificate_and_a_password(
 
 
 async def test_a_wrong_password_is_not_the_messages_fault(
-    tls_box: "Mailbox", certificate: Path, monkeypatch: pytest.MonkeyPatch
+    tls_box: Mailbox, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     transport = SmtpTransport(f"smtp://us%40er:wrong-one@127.0.0.1:{tls_box.port}?starttls=required")
@@ -90,14 +87,14 @@ async def test_a_wrong_password_is_not_the_messages_fault(
     assert "wrong-one" not in str(caught.value)
 
 
-async def test_required_tls_refuses_a_certificate_that_nobody_vouches_for(tls_box: "Mailbox") -> None:
-    with pytest.raises(MailDelayed, match="(?i)certificate") as caught:
+async def test_required_tls_refuses_a_certificate_that_nobody_vouches_for(tls_box: Mailbox) -> None:
+    with pytest.raises(MailDelayed, match=r"(?i)certificate") as caught:
         await SmtpTransport(f"smtp://127.0.0.1:{tls_box.port}?starttls=required").send(message())
     assert not caught.value.counted
     assert tls_box.messages == []
 
 
-async def test_optional_tls_is_used_where_it_is_offered(tls_box: "Mailbox") -> None:
+async def test_optional_tls_is_used_where_it_is_offered(tls_box: Mailbox) -> None:
     for options in ("", "?starttls=optional", "?starttls=never"):
         transport = SmtpTransport(f"smtp://127.0.0.1:{tls_box.port}{options}")
         await transport.send(message())
@@ -105,7 +102,7 @@ async def test_optional_tls_is_used_where_it_is_offered(tls_box: "Mailbox") -> N
     assert tls_box.secure == [True, True, False]
 
 
-async def test_letters_beyond_ascii_before_the_at(mailbox: "Mailbox") -> None:
+async def test_letters_beyond_ascii_before_the_at(mailbox: Mailbox) -> None:
     transport = SmtpTransport(f"smtp://127.0.0.1:{mailbox.port}")
     await transport.send(message("用户@example.com"))
     await transport.close()

@@ -1,37 +1,21 @@
-"""A real PostgreSQL for the inbox's tests: one server a run, one schema a module, clean tables for each test."""
+"""An inbox on a database of its own for each module, with empty tables for each test."""
 
-import tempfile
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
-import pytest
 import pytest_asyncio
-from inbox_kit import FakeClock, Inbox
 
+from integration.webhooks.inbox_kit import FakeClock, Inbox
 from tallystick.platform.database import Database
-from tallystick.platform.embedded_postgres import EmbeddedPostgres
-from tallystick.platform.migrate import migrate
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="tallystick-inbox-") as folder:
-        server = EmbeddedPostgres(Path(folder) / "pg", durable=False)
-        yield server.ensure()
-        server.stop()
 
 
 @pytest_asyncio.fixture(scope="module")
-async def schema(postgres_url: str) -> str:
-    name = f"inbox_{uuid.uuid4().hex[:12]}"
-    await migrate(postgres_url, name)
-    return name
+async def inbox_url(make_database: Callable[[], Awaitable[str]]) -> str:
+    return await make_database()
 
 
 @pytest_asyncio.fixture(scope="module")
-async def database(postgres_url: str, schema: str) -> AsyncIterator[Database]:
-    opened = await Database.connect(postgres_url, schema=schema, size=12)
+async def inbox_database(inbox_url: str) -> AsyncIterator[Database]:
+    opened = await Database.connect(inbox_url, size=12)
     async with opened.connection() as connection:
         await connection.execute(
             "CREATE TABLE applied (seq bigserial PRIMARY KEY, object_id text NOT NULL, event_id text NOT NULL)"
@@ -41,9 +25,9 @@ async def database(postgres_url: str, schema: str) -> AsyncIterator[Database]:
 
 
 @pytest_asyncio.fixture
-async def inbox(database: Database, postgres_url: str) -> AsyncIterator[Inbox]:
-    async with database.connection() as connection:
+async def inbox(inbox_database: Database, inbox_url: str) -> AsyncIterator[Inbox]:
+    async with inbox_database.connection() as connection:
         await connection.execute("TRUNCATE webhook_events, webhook_parked_objects, work, applied")
-    made = Inbox(database, FakeClock(), postgres_url)
+    made = Inbox(inbox_database, FakeClock(), inbox_url)
     yield made
     await made.committer.stop()

@@ -4,18 +4,21 @@ import asyncio
 import json
 import random
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
-from inbox_kit import SECRET, Inbox, body_of, call, make_event, make_settings
 
+from integration.webhooks.inbox_kit import SECRET, Inbox, body_of, call, make_event, make_settings
 from tallystick.core.clock import to_unix
-from tallystick.platform.database import Database
+from tallystick.platform.database import Connection, Database
 from tallystick.stripe_gateway.signatures import sign
 from tallystick.webhooks.controller import WebhookController
 from tallystick.webhooks.envelope import read_envelope
 from tallystick.webhooks.errors import InboxUnavailable
 from tallystick.webhooks.group_commit import GroupCommitter
+from tallystick.webhooks.models import Envelope
+from tallystick.webhooks.repository import WebhookEventRepository
 
 
 async def test_an_event_is_stored_with_all_that_later_steps_need(inbox: Inbox) -> None:
@@ -213,14 +216,13 @@ async def test_two_processes_with_the_same_events_in_another_order_do_not_block_
 
 async def test_requests_share_commits(inbox: Inbox) -> None:
     flushes: list[int] = []
-    repository = inbox.committer._repository
-    plain = repository.insert
 
-    async def counted(connection: Any, envelopes: Any, now: Any) -> int:
-        flushes.append(len(envelopes))
-        return await plain(connection, envelopes, now)
+    class Counting(WebhookEventRepository):
+        async def insert(self, connection: Connection, envelopes: Sequence[Envelope], now: datetime) -> int:
+            flushes.append(len(envelopes))
+            return await super().insert(connection, envelopes, now)
 
-    repository.insert = counted  # type: ignore[method-assign]
+    inbox.committer._repository = Counting()
     await asyncio.gather(*(inbox.post(body_of(make_event())) for _ in range(200)))
     assert sum(flushes) == 200
     assert max(flushes) == 64
@@ -272,8 +274,8 @@ async def test_a_connection_killed_in_the_middle_is_a_503_and_nothing_acknowledg
     assert len(await inbox.events()) == 400
 
 
-async def test_a_database_that_is_away_is_a_503_and_comes_back(inbox: Inbox, schema: str) -> None:
-    short = await Database.connect(inbox.url, schema=schema, size=2)
+async def test_a_database_that_is_away_is_a_503_and_comes_back(inbox: Inbox) -> None:
+    short = await Database.connect(inbox.url, size=2)
     committer = GroupCommitter(short, inbox.clock)
     await short.close()
     with pytest.raises(InboxUnavailable):

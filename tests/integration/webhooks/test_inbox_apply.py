@@ -10,8 +10,18 @@ from typing import Any
 
 import asyncpg
 import pytest
-from inbox_kit import START, Inbox, apply_facts, body_of, make_event, make_settings, running, to_facts, until
 
+from integration.webhooks.inbox_kit import (
+    START,
+    Inbox,
+    apply_facts,
+    body_of,
+    make_event,
+    make_settings,
+    running,
+    to_facts,
+    until,
+)
 from tallystick.platform.database import Database, Transaction
 from tallystick.webhooks.errors import ParentMissing
 from tallystick.webhooks.models import StoredEvent
@@ -93,15 +103,13 @@ async def test_a_batch_is_one_transaction_and_one_call_for_each_recorder(inbox: 
     assert calls == [("payments", ["evt_2", "evt_3", "more"]), ("refunds", ["evt_1", "evt_4"])]
 
 
-async def test_shuffled_doubled_and_with_three_workers_each_effect_happens_once_and_in_order(
-    inbox: Inbox, schema: str
-) -> None:
+async def test_shuffled_doubled_and_with_three_workers_each_effect_happens_once_and_in_order(inbox: Inbox) -> None:
     rng = random.Random(11)
     objects = [f"pi_{number}" for number in range(40)]
     events = [make_event(object_id=rng.choice(objects)) for _ in range(600)]
     bodies = [body_of(event) for event in events for _ in range(2)]
     rng.shuffle(bodies)
-    pools = [await Database.connect(inbox.url, schema=schema, size=6) for _ in range(3)]
+    pools = [await Database.connect(inbox.url, size=6) for _ in range(3)]
     async with running(*(inbox.processor(pool) for pool in pools)):
         for at in range(0, len(bodies), 50):
             await asyncio.gather(*(inbox.post(body) for body in bodies[at : at + 50]))
@@ -371,8 +379,8 @@ async def terminate(inbox: Inbox, _: "asyncio.Task[Any]") -> None:
 
 
 @pytest.mark.parametrize("end", [cancel, terminate], ids=["cancelled", "connection killed"])
-async def test_a_worker_that_dies_mid_batch_leaves_it_to_the_next_one(inbox: Inbox, schema: str, end: Any) -> None:
-    doomed = await Database.connect(inbox.url, schema=schema, size=3, name="crashing")
+async def test_a_worker_that_dies_mid_batch_leaves_it_to_the_next_one(inbox: Inbox, end: Any) -> None:
+    doomed = await Database.connect(inbox.url, size=3, name="crashing")
     async with stuck(inbox, doomed) as (task, go_on):
         assert await inbox.processor().work_lane((await inbox.events())[0]["lane"]) is None, "the lane is taken"
         assert await inbox.processor().drain() == 0
@@ -390,8 +398,8 @@ async def settled(task: "asyncio.Task[Any]") -> int:
     return sum(result for result in results if isinstance(result, int))
 
 
-async def test_an_effect_is_undone_when_its_event_was_settled_by_somebody_else(inbox: Inbox, schema: str) -> None:
-    other = await Database.connect(inbox.url, schema=schema, size=3)
+async def test_an_effect_is_undone_when_its_event_was_settled_by_somebody_else(inbox: Inbox) -> None:
+    other = await Database.connect(inbox.url, size=3)
     async with stuck(inbox, other) as (task, go_on):
         # Nobody does this who asks for the lane first; if somebody does, the effect must not stay.
         await inbox.execute(
@@ -404,8 +412,8 @@ async def test_an_effect_is_undone_when_its_event_was_settled_by_somebody_else(i
     await other.close()
 
 
-async def test_running_workers_wake_on_arrival_and_cost_little_when_idle(inbox: Inbox, schema: str) -> None:
-    counted = await Database.connect(inbox.url, schema=schema, size=6)
+async def test_running_workers_wake_on_arrival_and_cost_little_when_idle(inbox: Inbox) -> None:
+    counted = await Database.connect(inbox.url, size=6)
     taken = 0
     plain: Callable[[], AbstractAsyncContextManager[Any]] = counted.connection
 
@@ -435,8 +443,8 @@ async def test_running_workers_wake_on_arrival_and_cost_little_when_idle(inbox: 
     await counted.close()
 
 
-async def test_a_worker_outlives_the_loss_of_all_its_connections(inbox: Inbox, schema: str) -> None:
-    shaken = await Database.connect(inbox.url, schema=schema, size=6, name="shaken")
+async def test_a_worker_outlives_the_loss_of_all_its_connections(inbox: Inbox) -> None:
+    shaken = await Database.connect(inbox.url, size=6, name="shaken")
     async with running(inbox.processor(shaken)):
         for _ in range(5):
             await inbox.deliver(*(make_event() for _ in range(5)))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from inbox_kit import START, Inbox, apply_facts, body_of, make_event, make_settings, to_facts
 
+from integration.webhooks.inbox_kit import START, Inbox, apply_facts, body_of, make_event, make_settings, to_facts
 from tallystick.platform.database import Transaction
 from tallystick.webhooks.errors import EventNotFound, EventStateConflict, NotAnEvent
 

@@ -18,7 +18,7 @@ FAILURES = (
     "CARD_DECLINED",
     "INSUFFICIENT_FUNDS",
     "INVALID_CARD",
-    "CARD_NOT_SUPPORTED",
+    "DUPLICATE_TRANSACTION",
     "PROCESSING_ERROR",
     "AUTHENTICATION_REQUIRED",
     "AUTHENTICATION_FAILED",
@@ -179,6 +179,7 @@ def test_alerts_of_each_kind_say_what_happened_and_what_to_do(renderer: Renderer
             "error": "no <such> key sk_test_abcDEF123 for bob@example.com",
         },
         "mail_dead": {"mail_id": "0197e4a1-5c3e-7d20-9b54-3f1c0a7d6e21", "template": "refund", "error": "550 no"},
+        "refund_failed": {"refund": "re_1", "amount": 1050, "currency": "usd", "reason": None, "payment_id": "p"},
         "brand_new": {"count": 3, "since": None, "queue_name": "mails"},
     }
     shown = {

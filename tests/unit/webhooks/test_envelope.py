@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.core.ids import lane_of
@@ -121,6 +121,9 @@ def test_no_bytes_make_it_fail_otherwise(body: bytes) -> None:
         read_envelope(body, "webhook")
 
 
+# The first text that Hypothesis makes builds its table of Unicode, which a busy machine takes its time for.
+patient = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -128,6 +131,7 @@ json_values = st.recursive(
 )
 
 
+@patient
 @given(st.dictionaries(st.sampled_from(["id", "object", "customer", "payment_intent", "charge", "x"]), json_values))
 def test_any_object_finds_a_lane_and_fits_the_columns(thing: dict[str, Any]) -> None:
     found = envelope(thing)
@@ -140,6 +144,7 @@ def test_any_object_finds_a_lane_and_fits_the_columns(thing: dict[str, Any]) -> 
 # Secrets
 
 
+@patient
 @given(json_values, st.text(), st.sampled_from([None, 2]), st.booleans())
 def test_a_client_secret_is_taken_out_and_nothing_else_changes(
     other: Any, secret: str, indent: int | None, ascii_only: bool

@@ -65,10 +65,10 @@ def test_an_old_event_with_a_missing_parent_is_counted_and_its_parent_fetched() 
 
 
 def test_what_weather_is() -> None:
-    for error in (asyncpg.DeadlockDetectedError(), ConnectionResetError(), asyncpg.InternalClientError()):
-        assert is_weather(error)
-    for error in (ValueError(), asyncpg.UniqueViolationError(), asyncpg.exceptions._base.DataError("not an integer")):
-        assert not is_weather(error)
+    weather = (asyncpg.DeadlockDetectedError(), ConnectionResetError(), asyncpg.InternalClientError())
+    faults = (ValueError(), asyncpg.UniqueViolationError(), asyncpg.exceptions._base.DataError("not an integer"))
+    assert [is_weather(error) for error in weather] == [True] * 3
+    assert [is_weather(error) for error in faults] == [False] * 3
 
 
 def test_a_message_has_no_secret_no_row_and_an_end() -> None:

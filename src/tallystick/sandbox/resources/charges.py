@@ -164,11 +164,10 @@ def _details(ctx: Context, intent: Json, method: Json, *, succeeded: bool, chall
     source = method[kind]
     if kind == banks.US:
         keep = ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4", "routing_number")
-        extra = {"expected_debit_date": None, "mandate": None, "payment_reference": None}
-        return {kind: {**{key: source[key] for key in keep}, **extra}, "type": kind}
+        return {kind: {**{key: source[key] for key in keep}, "payment_reference": None}, "type": kind}
     if kind == banks.SEPA:
         shown = {key: source[key] for key in ("bank_code", "branch_code", "country", "fingerprint", "last4")}
-        return {kind: {**shown, "expected_debit_date": None, "mandate": None}, "type": kind}
+        return {kind: {**shown, "mandate": None}, "type": kind}
     return {kind: {}, "type": kind}
 
 

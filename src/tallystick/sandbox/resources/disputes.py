@@ -93,6 +93,7 @@ def update(ctx: Context, params: Json, dispute_id: str) -> Json:
         details["has_evidence"] = True
     if evidence and params.get("submit", True):
         details["submission_count"] += 1
+        details["submission_method"] = "manual"
         inquiry = dispute["status"].startswith("warning")
         dispute["status"] = "warning_under_review" if inquiry else "under_review"
         ctx.later(ctx.settings.dispute_decision_s, "dispute_decided", dispute_id)
@@ -196,6 +197,7 @@ def _build(ctx: Context, charge: Json, reason: str, *, inquiry: bool) -> Json:
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
+            "submission_method": "not_submitted",
         },
         "is_charge_refundable": inquiry,
         "livemode": False,

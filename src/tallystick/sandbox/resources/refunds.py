@@ -15,6 +15,10 @@ __all__ = ["EXPANDABLE", "INCLUDES", "JOBS", "ROUTES", "record_release"]
 EXPANDABLE = frozenset({"balance_transaction", "charge", "customer", "failure_balance_transaction", "payment_intent"})
 
 
+_DESTINATIONS = {banks.US: "us_bank_transfer", banks.SEPA: "eu_bank_transfer"}
+_TRANSFER = {"reference": None, "reference_status": None}
+
+
 def create(ctx: Context, params: Json) -> Json:
     """`POST /v1/refunds` of a charge or of an intent's latest charge."""
     return _refund(ctx, _target(ctx, params), params)
@@ -121,7 +125,7 @@ def _effect(ctx: Context, charge: Json) -> str | None:
 
 
 def _object(ctx: Context, charge: Json, amount: int, *, reason: str | None, given_metadata: Json | None) -> Json:
-    kind = charge["payment_method_details"]["type"]
+    kind = _DESTINATIONS.get(charge["payment_method_details"]["type"], "card")
     reference = {
         "reference_status": "pending",
         "reference_type": "acquirer_reference_number",
@@ -137,7 +141,7 @@ def _object(ctx: Context, charge: Json, amount: int, *, reason: str | None, give
         "currency": charge["currency"],
         "customer": charge["customer"],
         "customer_account": None,
-        "destination_details": {kind: reference if kind == "card" else {}, "type": kind},
+        "destination_details": {kind: reference if kind == "card" else dict(_TRANSFER), "type": kind},
         "metadata": common.merge_metadata({}, given_metadata),
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],

@@ -1,0 +1,1 @@
+"""Promises under stress: disorder, concurrency, broken lines and killed processes."""

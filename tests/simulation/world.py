@@ -1,0 +1,88 @@
+"""More than one application before one sandbox, and databases made of others."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from system import System, free_port, serving, settings_for
+from tallystick.app import create_app
+
+__all__ = ["MakeDatabase", "another_application", "copy_database", "drop_database", "stop_deliveries"]
+
+MakeDatabase = Callable[[], Awaitable[str]]
+"""The fixture `make_database`."""
+
+
+@asynccontextmanager
+async def another_application(
+    origin: System, database_url: str, *, workers: int, **changes: str
+) -> AsyncIterator[System]:
+    """An application on a database of its own, before the sandbox and the mail server of `origin`.
+
+    The sandbox does not know its address: its webhooks are whatever the test posts.
+    """
+    port = free_port()
+    smtp = origin.settings.smtp_url
+    assert smtp is not None
+    settings = settings_for(
+        database_url,
+        sandbox_url=origin.sandbox_url,
+        api_url=f"http://127.0.0.1:{port}",
+        smtp_port=urlsplit(smtp.get_secret_value()).port or 0,
+        STRIPE_API_VERSION=origin.settings.stripe_api_version,
+        **changes,
+    )
+    api_url = f"http://127.0.0.1:{port}"
+    pool = await asyncpg.create_pool(database_url, min_size=0, max_size=4)
+    system = System(settings, api_url, origin.sandbox_url, database_url, origin.http, pool, origin.mails)
+    try:
+        async with serving(create_app(settings), port):
+            for _ in range(workers):
+                system.start_worker()
+            yield system
+            await system.stop_workers()
+    finally:
+        await asyncio.wait_for(pool.close(), 10)
+
+
+async def stop_deliveries(system: System) -> None:
+    """Disable the sandbox's webhook endpoints: what happens from now on is told to nobody."""
+    for endpoint in (await system.stripe("/v1/webhook_endpoints"))["data"]:
+        await system.stripe(f"/v1/webhook_endpoints/{endpoint['id']}", {"disabled": "true"})
+
+
+async def copy_database(url: str, *, to: str | None = None) -> str:
+    """The address of a copy of a database as it is now; its open connections are cut."""
+    base, _, name = url.rpartition("/")
+    copy = to or f"t_{uuid.uuid4().hex[:16]}"
+    admin = await asyncpg.connect(f"{base}/postgres")
+    try:
+        for _ in range(50):
+            await _disconnect(admin, name)
+            try:
+                await admin.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
+            except asyncpg.ObjectInUseError:
+                await asyncio.sleep(0.1)
+            else:
+                return f"{base}/{copy}"
+        raise AssertionError(f"{name} is never free to be copied")
+    finally:
+        await admin.close()
+
+
+async def drop_database(url: str) -> None:
+    """Remove a database, whoever uses it."""
+    base, _, name = url.rpartition("/")
+    admin = await asyncpg.connect(f"{base}/postgres")
+    try:
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()
+
+
+async def _disconnect(admin: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
