@@ -115,8 +115,8 @@ def floors(postgres: Postgres) -> dict[str, float | None]:
 
 
 @contextmanager
-def server(kind: str, url: str) -> Iterator[int]:
-    """The route under uvicorn in a process of its own; its port."""
+def server(kind: str, url: str) -> Iterator[tuple[int, int]]:
+    """The route under uvicorn in a process of its own; its port and its process."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.ingest", "--serve", kind, "--port", str(port), "--url", url]
@@ -127,10 +127,18 @@ def server(kind: str, url: str) -> Iterator[int]:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1)
                 break
             time.sleep(0.05)
-        yield port
+        yield port, process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)
+
+
+def cpu_s(pid: int) -> float:
+    """How much of a CPU a process has used so far, in seconds; 0 where the system does not tell."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def load(port: int, connections: int, events: int) -> Load:
@@ -153,7 +161,7 @@ def measure(rounds: int, scale: float) -> dict[str, Any]:
 
     from tallystick.platform.migrate import migrate
 
-    runs: dict[tuple[str, int], list[Load]] = {}
+    runs: dict[tuple[str, int], list[tuple[Load, float]]] = {}
     drains: list[float] = []
     found: dict[str, list[float]] = {"insert": [], "apply": []}
     with ExitStack() as stack:
@@ -162,21 +170,23 @@ def measure(rounds: int, scale: float) -> dict[str, Any]:
         stack.callback(postgres.server.stop)
         asyncio.run(migrate(postgres.url, "public"))
         postgres.sql(_FLOOR_SCHEMA, "SELECT 1")
-        ports = {kind: stack.enter_context(server(kind, postgres.url)) for kind in ("group", "single")}
+        servers = {kind: stack.enter_context(server(kind, postgres.url)) for kind in ("group", "single")}
         progress = stack.enter_context(Progress(transient=True))
         task = progress.add_task("measuring", total=rounds * (len(CONNECTIONS) * 2 + 2))
-        for port in ports.values():
+        for port, _ in servers.values():
             load(port, 8, 500)
         for _ in range(rounds):
             for connections in CONNECTIONS:
-                for kind, port in ports.items():
+                for kind, (port, pid) in servers.items():
                     postgres.sql("TRUNCATE webhook_events, webhook_parked_objects", "SELECT 1")
                     events = max(200, int(_EVENTS[connections] * scale * (0.5 if kind == "single" else 1)))
+                    before = cpu_s(pid)
                     run = load(port, connections, events)
+                    used = (cpu_s(pid) - before) / events * 1e6
                     stored = postgres.sql("SELECT count(*) FROM webhook_events")
                     if stored != events or run.refused:
                         raise SystemExit(f"{events} events sent, {run.refused} refused, {stored} stored")
-                    runs.setdefault((kind, connections), []).append(run)
+                    runs.setdefault((kind, connections), []).append((run, used))
                     progress.advance(task)
             drains.append(drain(postgres, int(_DRAIN_EVENTS * scale)))
             progress.advance(task)
@@ -199,7 +209,7 @@ def drain(postgres: Postgres, events: int) -> float:
 
 
 def summary(
-    runs: dict[tuple[str, int], list[Load]], drains: Sequence[float], found: dict[str, list[float]]
+    runs: dict[tuple[str, int], list[tuple[Load, float]]], drains: Sequence[float], found: dict[str, list[float]]
 ) -> dict[str, Any]:
     """The medians, as they go into the file."""
     floor = {name: round(statistics.median(rates)) if rates else None for name, rates in found.items()}
@@ -207,10 +217,11 @@ def summary(
         {
             "kind": kind,
             "connections": connections,
-            "accepted_per_s": round(statistics.median(run.per_s for run in several)),
-            "p50_ms": round(statistics.median(run.p50_ms for run in several), 2),
-            "p99_ms": round(statistics.median(run.p99_ms for run in several), 2),
-            "load_generator_cpu": round(statistics.median(run.cpu for run in several), 2),
+            "accepted_per_s": round(statistics.median(run.per_s for run, _ in several)),
+            "p50_ms": round(statistics.median(run.p50_ms for run, _ in several), 2),
+            "p99_ms": round(statistics.median(run.p99_ms for run, _ in several), 2),
+            "server_cpu_us_per_event": round(statistics.median(used for _, used in several)),
+            "load_generator_cpu": round(statistics.median(run.cpu for run, _ in several), 2),
         }
         for (kind, connections), several in sorted(runs.items(), key=lambda item: (item[0][1], item[0][0]))
     ]
@@ -231,17 +242,18 @@ def show(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title=f"Webhooks accepted (medians of {result['rounds']} rounds, {result['cpus']} CPUs)")
-    for name in ("connections", "commit", "accepted/s", "p50 ms", "p99 ms", "of the floor", "load generator's CPU"):
-        table.add_column(name, justify="right")
+    for name in ("clients", "commit", "a second", "p50 ms", "p99 ms", "of floor", "CPU µs", "load CPU"):
+        table.add_column(name, justify="right", no_wrap=True)
     floor = result["floor_insert_per_s"]
     for row in result["accept"]:
         table.add_row(
             str(row["connections"]),
-            "group" if row["kind"] == "group" else "each request",
+            "shared" if row["kind"] == "group" else "each",
             f"{row['accepted_per_s']:,}",
             f"{row['p50_ms']:.2f}",
             f"{row['p99_ms']:.2f}",
             f"{row['accepted_per_s'] / floor:.2f}" if floor else "–",
+            str(row["server_cpu_us_per_event"]),
             f"{row['load_generator_cpu']:.0%}",
             end_section=row["kind"] == "single",
             style="bold" if row["kind"] == "group" else None,

@@ -57,7 +57,7 @@ make_venv() {
   "$base" -c 'import ensurepip, venv' >/dev/null 2>&1 ||
     fail "$base cannot make virtual environments. Install its venv package (Debian, Ubuntu: apt install python3-venv)."
   say "Making $venv with $("$base" --version) ..."
-  rm -rf "$venv"
+  rm -rf "$venv" 2>/dev/null || fail "the old $venv cannot be removed; is it another user's?"
   "$base" -m venv "$venv" || fail "the virtual environment could not be made"
 }
 
@@ -84,6 +84,9 @@ by_pip() {
 }
 
 usable || make_venv
+# The build backend looks for its program on the PATH.
+PATH="$(pwd)/$venv/bin:$PATH"
+export PATH
 rm -f "$venv/stamp"
 say "Installing the locked packages into $venv (once; about a minute on a slow line) ..."
 if ! by_uv; then

@@ -23,6 +23,7 @@ RECORDED_EXTRAS = {
     "network_transaction_id",
     "order",
     "shared_payment_granted_token",
+    "total_count",
 }
 # Opaque by contract, or missing only from the types of that time.
 OTHER_EXTRAS = {"generated_from"}

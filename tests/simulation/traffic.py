@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from simulation.mirror import everything
 from system import System
 
 __all__ = ["USERS", "Traffic"]
@@ -149,7 +150,6 @@ class Traffic:
         self._rng = rng
         api, ours, foreign = ApiDoor(system), StripeDoor(system, ours=True), StripeDoor(system, ours=False)
         self._doors: list[Door] = [api, api, api, ours, ours, foreign]
-        self._foreign = foreign
         self._plays = [
             (6, self._pays),
             (4, self._declined_then_pays),
@@ -183,7 +183,7 @@ class Traffic:
 
     async def events(self) -> list[dict[str, Any]]:
         """All events so far, oldest first."""
-        return (await everything(self._system, "events"))[::-1]
+        return (await everything(self._system.stripe, "events"))[::-1]
 
     def _draw(self) -> Story:
         rng = self._rng
@@ -205,7 +205,7 @@ class Traffic:
         await self._system.sandbox("POST", "/_sandbox/clock/advance", {"by": seconds})
 
     async def _answer_disputes(self) -> None:
-        for dispute in await everything(self._system, "disputes"):
+        for dispute in await everything(self._system.stripe, "disputes"):
             word = self._rng.choice(("winning_evidence", "losing_evidence", None))
             if word:
                 await self._system.stripe(f"/v1/disputes/{dispute['id']}", {"evidence[uncategorized_text]": word})
@@ -269,15 +269,3 @@ class Traffic:
         url = f"{self._system.sandbox_url}/_sandbox/authenticate/{intent}/{outcome}"
         async with self._system.http.post(url, headers={"Accept": "application/json"}) as response:
             assert response.status == 200, await response.text()
-
-
-async def everything(system: System, kind: str) -> list[dict[str, Any]]:
-    """All objects of a kind that Stripe lists, newest first."""
-    found: list[dict[str, Any]] = []
-    after = ""
-    while True:
-        page = await system.stripe(f"/v1/{kind}?limit=100{after}")
-        found += page["data"]
-        if not page["has_more"]:
-            return found
-        after = f"&starting_after={found[-1]['id']}"

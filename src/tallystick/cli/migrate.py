@@ -23,9 +23,19 @@ def migrate(*, check: Annotated[bool, Parameter(negative=())] = False, database_
     if not url:
         raise Problem("DATABASE_URL is not set: postgresql://user:password@host:port/database", 2)
     schema = os.environ.get("DATABASE_SCHEMA") or "public"
+    # Imported here, as everything that takes time is.
+    import asyncpg
+
     try:
         asyncio.run(_check(url, schema) if check else _migrate(url, schema))
-    except OSError as error:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InterfaceError,
+    ) as error:
         raise Problem(f"The database cannot be reached: {error}") from error
 
 

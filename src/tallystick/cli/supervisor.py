@@ -8,6 +8,8 @@ import signal
 import time
 from typing import Any
 
+import asyncpg
+
 from tallystick.cli.errors import Problem
 from tallystick.cli.files import write_json
 from tallystick.cli.plan import HOST, Plan
@@ -92,9 +94,9 @@ class Supervisor:
         """
         self._screen.step("Starting")
         database = asyncio.ensure_future(self._start_database())
-        for process in self._processes():
-            await process.spawn()
         try:
+            for process in self._processes():
+                await process.spawn()
             await asyncio.gather(database, self._start_sandbox(), self._start_mailbox())
         finally:
             await _cancel(database)
@@ -114,7 +116,7 @@ class Supervisor:
             await self._ensure_postgres()
         try:
             current = await schema_is_current(self._database_url, self._plan.schema)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Problem(f"DATABASE_URL: the database cannot be reached ({error})") from error
         if not current:
             self._screen.step("Migrating the database")

@@ -216,7 +216,7 @@ class NotificationService:
             return await check(mail.context)
 
     def _message(self, mail: Mail, rendered: RenderedMail) -> EmailMessage:
-        # Every part is encoded to ASCII, so that no server on the way has to convert anything.
+        # Every part is encoded to 7 bits, so that no server on the way has to convert anything.
         message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
         message["From"] = self._sender.address
         message["To"] = parse_recipient(mail.recipient)

@@ -11,8 +11,10 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass, field
+from email.header import Header
 from email.message import EmailMessage
-from typing import Literal, NoReturn, get_args
+from email.policy import EmailPolicy
+from typing import Any, Literal, NoReturn, get_args
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
@@ -91,6 +93,26 @@ def _starttls(given: list[str] | None, *, tls: bool, secret: bool, host: str) ->
             choice: StartTls = known
             return choice
     raise ValueError("SMTP_URL: starttls should be required, optional or never")
+
+
+class _WireFormat(EmailPolicy):
+    """How messages are written: 7 bits, and headers beyond ASCII by the older of Python's two encoders.
+
+    The newer one loses or adds spaces where it breaks a line between two encoded words ("BäckereiGrün").
+    """
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        addresses = getattr(value, "addresses", ())
+        if self.utf8 or str(value).isascii() or len(addresses) > 1:
+            return super().fold_binary(name, value)
+        header = Header(header_name=name, maxlinelen=76)
+        header.append(addresses[0].display_name if addresses else str(value), "utf-8")
+        if addresses:
+            header.append(f"<{addresses[0].addr_spec}>", "us-ascii")
+        return f"{name}: {header.encode(linesep=self.linesep)}{self.linesep}".encode("ascii")
+
+
+_WIRE = _WireFormat(linesep="\r\n", cte_type="7bit")
 
 
 @dataclass(slots=True)
@@ -187,9 +209,18 @@ class SmtpTransport:
             await client.starttls(tls_context=context)
 
 
+async def _send(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
+    sender, *_ = message["From"].addresses
+    recipients = [address.addr_spec for address in message["To"].addresses]
+    # An address beyond ASCII cannot be encoded; the message then goes as UTF-8, if the server knows how (RFC 6531).
+    utf8 = not "".join([sender.addr_spec, *recipients]).isascii()
+    content = message.as_bytes(policy=_WIRE.clone(utf8=utf8))
+    await client.sendmail(sender.addr_spec, recipients, content, mail_options=["SMTPUTF8"] if utf8 else [])
+
+
 async def _hand_in(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
     try:
-        await client.send_message(message)
+        await _send(client, message)
     except aiosmtplib.SMTPRecipientsRefused as error:
         _refuse(error.recipients[0])
     except aiosmtplib.SMTPSenderRefused as error:

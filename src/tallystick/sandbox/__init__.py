@@ -1,0 +1,1 @@
+"""The offline Stripe: a stateful stand-in that the official SDKs take for the real one; imports only `core` and `ui`."""

@@ -22,7 +22,7 @@ from tallystick.sandbox.faults import ApiFault
 from tallystick.sandbox.params import decode_form, validate
 from tallystick.sandbox.resources.intents import reduced
 from tallystick.sandbox.routing import Route
-from tallystick.sandbox.shapes import Json, canonical, encode
+from tallystick.sandbox.shapes import Json, canonical, decode, encode
 from tallystick.sandbox.versions import check_version, render
 
 __all__ = ["Answer", "Api", "Receive", "Scope", "Send", "cut_connection", "read_body"]
@@ -191,6 +191,9 @@ class Api:
     def _shape(self, ctx: Context, call: Call, value: Json, paths: list[str]) -> bytes:
         if paths:
             value = expand(ctx, value, paths, EXPANDABLE, INCLUDES, fresh)
+        stored = ctx.store.body(value)
+        if stored is not None and not call.publishable:
+            return encode(render(decode(stored), call.version)) if value["object"] != "event" else stored
         # Events and lists of them stay as they were rendered when they happened.
         if value["object"] != "event" and not call.path.startswith("/v1/events"):
             value = render(value, call.version)

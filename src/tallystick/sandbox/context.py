@@ -59,6 +59,7 @@ class Context:
     def save(self, value: Json) -> None:
         """Store a new or changed object; searchable kinds enter the search index after the lag."""
         seq = self.store.put(value)
+        # Payments without metadata cannot be told apart by a search, so the index is spared them.
         if value["object"] in _SEARCHABLE and (value.get("metadata") or value["object"] == "customer"):
             self.store.execute(
                 "INSERT OR IGNORE INTO search_pending VALUES (?, ?, ?)",

@@ -109,6 +109,8 @@ class Control:
         target = now + parse_span(wanted["by"]) if "by" in wanted else _moment(wanted["to"])
         if target < now:
             raise Refused("Business time only moves forward.")
+        # What is under way belongs to the time before the move.
+        await self.settle(timeout_s=60.0)
         steps = 0
         for _ in range(_MAX_STEPS):
             moment = self.next_moment()
@@ -200,7 +202,9 @@ class Control:
 
 def _is_local(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return (mapped or address).is_loopback
     except ValueError:
         return host in ("localhost", "testclient")
 

@@ -7,6 +7,7 @@ was not yet marked when the process died is made again, as Stripe's may be.
 import asyncio
 import hashlib
 import heapq
+import logging
 import hmac
 import math
 import time
@@ -22,6 +23,7 @@ from tallystick.sandbox.shapes import Json, decode, encode
 
 __all__ = ["Deliverer", "retry_delay", "signature_header"]
 
+_log = logging.getLogger(__name__)
 _GIVE_UP_S = 3 * 86400
 _STEPS = (10.0, 60.0, 600.0, 3600.0, 7200.0, 14400.0, 28800.0, 57600.0)
 _FLUSH_S = 0.01
@@ -109,8 +111,13 @@ class Deliverer:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            self.pump()
-            await self._pause()
+            try:
+                self.pump()
+                await self._pause()
+            except Exception:
+                # Whatever went wrong once must not end all delivery.
+                _log.exception("webhook delivery stumbled")
+                await asyncio.sleep(1)
 
     def pump(self) -> None:
         """Let due moments happen and start due deliveries."""
@@ -190,7 +197,7 @@ class Deliverer:
                 return response.status
         except TimeoutError:
             return "timeout"
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except Exception as error:  # whatever it is, the delivery failed and is tried again
             return type(error).__name__
 
     def _settle(self, delivery_id: int, endpoint: str, first_at: float, tries: list[Json], status: int | str) -> None:

@@ -102,13 +102,13 @@ class EventLog:
             "object": "event",
             "api_version": default,
             "created": self._clock.unix(),
-            "data": _data(value, before, default),
+            "data": self._data(value, before, default),
             "livemode": False,
             "pending_webhooks": len(targets),
             "request": {"id": cause.request_id, "idempotency_key": cause.idempotency_key},
             "type": kind,
         }
-        seq = self._store.put(event)
+        seq = self._store.put(event, encode(event))
         self.types().add(kind)
         if targets:
             self._plan(event, seq, targets, value, before)
@@ -144,12 +144,12 @@ class EventLog:
     def _keep_body(self, event: Json, version: str, value: Json, before: Json | None) -> None:
         if version == event["api_version"]:
             return
-        rendered = {**event, "api_version": version, "data": _data(value, before, version)}
+        rendered = {**event, "api_version": version, "data": self._data(value, before, version)}
         self._store.execute(
             "INSERT OR IGNORE INTO event_bodies VALUES (?, ?, ?)",
             event["id"],
             version,
-            encode(canonical(rendered)),
+            encode(rendered),
         )
 
     def _insert(
@@ -163,6 +163,16 @@ class EventLog:
         if state == "pending":
             self._fresh.append(Delivery(row[0], endpoint.id, due_at))
 
+    def _data(self, value: Json, before: Json | None, version: str) -> Json:
+        """The snapshot as it was stored, which has Stripe's order of keys."""
+        after = render(self._store.stored(value["id"]), version)
+        if before is None:
+            return {"object": after}
+        return {
+            "object": after,
+            "previous_attributes": canonical(previous_attributes(render(before, version), after)),
+        }
+
     def _load_endpoints(self) -> dict[str, Endpoint]:
         found = {}
         rows = self._store.execute(
@@ -175,13 +185,6 @@ class EventLog:
                 types = frozenset(value["enabled_events"])
                 found[value["id"]] = Endpoint(value["id"], value["url"], secret, value["api_version"], types)
         return found
-
-
-def _data(value: Json, before: Json | None, version: str) -> Json:
-    after = render(value, version)
-    if before is None:
-        return {"object": after}
-    return {"object": after, "previous_attributes": previous_attributes(render(before, version), after)}
 
 
 def previous_attributes(before: Json, after: Json) -> Json:

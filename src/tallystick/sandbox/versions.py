@@ -10,13 +10,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallystick.sandbox.errors import ApiError
-from tallystick.sandbox.shapes import Json, canonical
+from tallystick.sandbox.shapes import Json
 
 __all__ = ["NEWEST", "OLDEST", "Behaviour", "behaviour", "check_version", "render"]
 
 NEWEST = "2026-10-28.endive"
 OLDEST = "2023-10-16"
 _BASIL = "2025-03-31"
+_PLAIN = frozenset(
+    {
+        "amount_details",
+        "automatic_payment_methods",
+        "billing_details",
+        "card",
+        "evidence",
+        "metadata",
+        "outcome",
+        "payment_method_details",
+        "payment_method_options",
+        "shipping",
+    }
+)
+"""Hashes that never hold an object: the walk down need not enter them."""
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?\Z")
 
 
@@ -59,10 +74,16 @@ def _downgrade(value: Any) -> Any:
         return [_downgrade(item) for item in value]
     if not isinstance(value, dict):
         return value
-    lowered = {key: _downgrade(item) if isinstance(item, dict | list) else item for key, item in value.items()}
+    lowered = {key: _downgrade(item) if item and key not in _PLAIN else item for key, item in value.items()}
     kind = value.get("object")
     change = _CHANGES.get(kind) if isinstance(kind, str) else None
-    return canonical(change(lowered)) if change else lowered
+    return _ordered(change(lowered)) if change else lowered
+
+
+def _ordered(value: Json) -> Json:
+    """Stripe's order of keys for an object whose parts have it already."""
+    head = {key: value[key] for key in ("id", "object") if key in value}
+    return head | {key: value[key] for key in sorted(value) if key not in head}
 
 
 def _without(value: Mapping[str, Any], *keys: str) -> Json:

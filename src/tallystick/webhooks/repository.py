@@ -294,22 +294,19 @@ class WebhookEventRepository:
         *,
         state: str | None,
         event_type: str | None,
-        before: tuple[datetime, UUID] | None,
+        before: UUID | None,
         limit: int,
     ) -> Sequence[EventSummary]:
-        """The newest `limit` events that were received before `before`."""
+        """The newest `limit` events that were received before the event `before`; our ids sort by arrival."""
         conditions, values = ["true"], list[Any]()
-        for condition, value in (("state = {}", state), ("event_type = {}", event_type)):
+        for condition, value in (("state = {}", state), ("event_type = {}", event_type), ("id < {}", before)):
             if value is not None:
                 values.append(value)
                 conditions.append(condition.format(f"${len(values)}"))
-        if before is not None:
-            values.extend(before)
-            conditions.append(f"(created_at, id) < (${len(values) - 1}, ${len(values)})")
         rows = await connection.fetch(
             f"""
             SELECT {_SUMMARY} FROM webhook_events WHERE {" AND ".join(conditions)}
-            ORDER BY created_at DESC, id DESC LIMIT {limit:d}
+            ORDER BY id DESC LIMIT {limit:d}
             """,
             *values,
         )

@@ -116,10 +116,7 @@ class StripeWebhookService:
     ) -> Page[EventSummary]:
         """Events, the last received first; `starting_after` is the id of the last one seen."""
         limit = max(1, min(limit, LIMIT_MAX))
-        before = None
-        if starting_after is not None:
-            last = (await self.get(starting_after)).summary
-            before = (last.received_at, last.id)
+        before = (await self.get(starting_after)).summary.id if starting_after is not None else None
         async with self._database.connection() as connection:
             found = await self._repository.page(
                 connection, state=state, event_type=event_type, before=before, limit=limit + 1

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from integration.notifications.mail_world import Mailbox, MovableClock, World
 from system import free_port
+from tallystick.platform import work
 from tallystick.platform.database import Database
 
 
@@ -25,7 +26,8 @@ async def mail_database(make_database: Callable[[], Awaitable[str]]) -> str:
 
 
 @pytest_asyncio.fixture
-async def world(mail_database: str, mailbox: Mailbox) -> AsyncIterator[World]:
+async def world(mail_database: str, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(work, "_POLL_S", 0.1)
     async with AsyncExitStack() as stack:
         database = await Database.connect(mail_database, size=8)
         stack.push_async_callback(database.close)

@@ -38,7 +38,6 @@ def attempt(ctx: Context, intent: Json, method: Json, options: Attempt) -> ApiEr
     if isinstance(source, banks.BankAccount):
         _debit(ctx, intent, method, source)
         return None
-    payment_methods.mark_checked(method)
     if source.three_ds is ThreeDs.LOOKUP_ERROR:
         return _decline(ctx, intent, method, DECLINES["generic_decline"])
     asked = _asked_for_3ds(intent)
@@ -177,6 +176,7 @@ def _authentication_failure() -> Decline:
 
 
 def _charge_card(ctx: Context, intent: Json, method: Json, card: cards.Card, *, authenticated: bool) -> ApiError | None:
+    payment_methods.mark_checked(method)
     decline = card.decline
     if decline == "incorrect_cvc" and method["card"]["checks"]["cvc_check"] is None:
         decline = None
@@ -222,6 +222,7 @@ def _keep_method(ctx: Context, intent: Json, method: Json, *, authenticated: boo
 
 
 def _decline(ctx: Context, intent: Json, method: Json, decline: Decline, *, authenticated: bool = False) -> ApiError:
+    payment_methods.mark_checked(method)
     charge = charges.build(ctx, intent, method, status="failed", decline=decline, authenticated=authenticated)
     ctx.save(charge)
     ctx.emit("charge.failed", charge)

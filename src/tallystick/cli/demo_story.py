@@ -1,0 +1,295 @@
+"""The sentences that a story is told in: each does one thing, shows it, and verifies it.
+
+Whatever is not as it should be ends the story with `Amiss`.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from rich.text import Text
+
+from tallystick.cli.demo_screen import DemoScreen
+from tallystick.cli.demo_world import Amiss, Json, Reply, World
+from tallystick.core.money import format_money
+
+__all__ = ["BASE", "Payment", "Story", "check", "short", "usd"]
+
+BASE = "/api/payments/payment-intent"
+Found = TypeVar("Found")
+
+_EVENTS = """
+    SELECT stripe_event_id AS id, event_type AS type, state, error_message,
+        extract(epoch FROM processed_at - created_at) * 1000 AS ms
+    FROM webhook_events
+    WHERE (object_key = $1 OR payload #>> '{data,object,payment_intent}' = $1) AND source = 'webhook'
+    ORDER BY seq
+"""
+
+
+@dataclass(slots=True)
+class Payment:
+    """A payment of the story: its two ids, and the status its row was last shown with."""
+
+    id: str
+    intent: str
+    secret: str = ""
+    status: str = "new"
+    events: set[str] = field(default_factory=set)
+
+
+def check(holds: bool, expected: str, found: object = None) -> None:
+    """Raise Amiss unless it holds."""
+    if not holds:
+        raise Amiss(f"{expected}." if found is None else f"{expected}, but {found}.")
+
+
+def usd(amount: int) -> str:
+    """An amount as it is read."""
+    return format_money(amount, "usd")
+
+
+def short(identity: str) -> str:
+    """An id short enough to recognise: the start of ours, the end of Stripe's (whose starts are all alike)."""
+    prefix, _, rest = identity.partition("_")
+    if not rest:
+        return identity[:8]
+    secret = rest.partition("_secret_")
+    if secret[1]:
+        return f"{prefix}_…{secret[0][-4:]}_secret_{secret[2][:4]}…"
+    return f"{prefix}_…{rest[-6:]}"
+
+
+def _shortened(text: str, payment: Payment | None) -> str:
+    """A path or a body with its long ids made short."""
+    for identity in (payment.id, payment.intent) if payment else ():
+        text = text.replace(identity, short(identity))
+    return text
+
+
+class Story:
+    """Tells the chapters of one run."""
+
+    def __init__(self, world: World, screen: DemoScreen, patience_s: float) -> None:
+        self.world = world
+        self.screen = screen
+        self.place = "before the first step"
+        self.payments: list[Payment] = []
+        self.expected_mails: dict[str, int] = {}
+        self._patience_s = patience_s
+        self._shown_requests: set[str] = set()
+
+    # The application
+
+    async def ask(self, method: str, path: str, body: Json | None, expect: int, **options: Any) -> Reply:
+        """A request of the application to Tallystick: shown, sent, and its answer's status verified."""
+        payment: Payment | None = options.get("payment")
+        key: str | None = options.get("key")
+        await self.tell_request(method, path, body, payment=payment, key=key)
+        reply = await self.world.api(method, path, body, key)
+        await self.tell_answer(reply, expect)
+        return reply
+
+    async def tell_request(
+        self, method: str, path: str, body: Json | None, *, payment: Payment | None = None, key: str | None = None
+    ) -> None:
+        """What the application is about to send."""
+        await self.screen.line("app", Text(f"→ {method} {_shortened(path, payment)}", "bold"))
+        if key:
+            await self.screen.line("app", f"  Idempotency-Key: {key}", style="dim")
+        if body:
+            shown = {name: short(value) if name == "payment_method" else value for name, value in body.items()}
+            await self.screen.line("app", f"  {json.dumps(shown, ensure_ascii=False)}", style="dim")
+
+    async def tell_answer(self, reply: Reply, *expect: int) -> None:
+        """What Tallystick answered: the status, and the few fields that tell."""
+        check(reply.status in expect, f"the answer should be {_either(expect)}", _answered(reply))
+        check(isinstance(reply.body, dict), "the answer should be a JSON object", _answered(reply))
+        await self.screen.line("app", _answer(reply.status, *_telling(reply.body)), f"{reply.ms:.0f} ms")
+        if reply.status >= 400:
+            await self.screen.line("app", f"  “{reply.body['detail']}”")
+            await self.screen.line("app", f"  {reply.body['suggested_action']}")
+
+    async def begin(self, body: Json, expect: int = 201, **options: Any) -> Payment:
+        """The application asks for a new payment; what Stripe was asked for it is shown, too."""
+        reply = await self.ask("POST", BASE, body, expect, **options)
+        payment = self.know(reply)
+        await self.stripe_side(payment)
+        return payment
+
+    def know(self, reply: Reply) -> Payment:
+        """The payment of an answer, from now on one of the story."""
+        body = reply.body.get("payment", reply.body)
+        payment = Payment(body["id"], body["stripe_payment_intent_id"], reply.body.get("client_secret") or "")
+        self.payments.append(payment)
+        return payment
+
+    # The customer's browser
+
+    async def card(self, number: str, remark: str = "") -> str:
+        """The customer types a card into Stripe's form; the new payment method's id."""
+        digits = number.replace(" ", "")
+        card = {"card[number]": digits, "card[exp_month]": "12", "card[exp_year]": "2034", "card[cvc]": "123"}
+        reply = await self.world.browser("/v1/payment_methods", {"type": "card", **card})
+        await self.screen.line("browser", f"→ Stripe  POST /v1/payment_methods  {number}", remark)
+        check(reply.status == 200, "Stripe should take the card", _answered(reply))
+        method: str = reply.body["id"]
+        await self.screen.line("browser", _answer(200, short(method), reply.body["card"]["brand"]), reply.request_id)
+        return method
+
+    async def pay_in_browser(self, payment: Payment, method: str) -> None:
+        """What Stripe.js does with the client secret."""
+        form = {"payment_method": method, "client_secret": payment.secret}
+        path = f"/v1/payment_intents/{payment.intent}/confirm"
+        reply = await self.world.browser(path, form)
+        await self.screen.line("browser", f"→ Stripe  POST {_shortened(path, payment)}", short(payment.secret))
+        check(reply.status == 200, "Stripe should take the payment", _answered(reply))
+        await self.screen.line("browser", _answer(200, reply.body["status"]), reply.request_id)
+
+    # What follows
+
+    async def stripe_side(self, payment: Payment) -> list[Json]:
+        """What Tallystick asked Stripe about this payment since it was shown last."""
+        keys = await self.world.rows(
+            "SELECT stripe_idempotency_key AS key FROM attempts WHERE payment_id = $1::text::uuid", payment.id
+        )
+        ours = {row["key"] for row in keys}
+        fresh = [
+            item
+            for item in await self.world.requests()
+            if item["idempotency_key"] in ours and item["id"] not in self._shown_requests
+        ]
+        for item in fresh:
+            self._shown_requests.add(item["id"])
+            what = f"{item['method']} {_shortened(item['path'], payment)}"
+            if item["fault"]:
+                line = Text(what).append("  acts, then cuts the line", "red")
+                await self.screen.line("Stripe", line, item["id"])
+            else:
+                await self.screen.line("Stripe", f"{what}  {item['status']}", item["id"])
+        return fresh
+
+    async def webhooks(self, payment: Payment, *types: str) -> None:
+        """Wait until webhooks of these types have been taken in and applied, and show all that came."""
+        for kind in types:
+            await self.wait(f"the webhook {kind}", self._applied(payment, kind), "should have come and been applied")
+        for event in await self.world.rows(_EVENTS, payment.intent):
+            if event["id"] not in payment.events and event["ms"] is not None:
+                payment.events.add(event["id"])
+                await self.screen.line("webhook", event["type"], f"applied in {event['ms']:.0f} ms")
+
+    def _applied(self, payment: Payment, kind: str) -> Callable[[], Awaitable[bool | None]]:
+        async def look() -> bool | None:
+            for event in await self.world.rows(_EVENTS, payment.intent):
+                if event["type"] == kind and event["id"] not in payment.events:
+                    broken = event["state"] in ("dead", "parked", "discarded")
+                    check(not broken, f"the webhook {kind} should be applied", f"it is {event['state']}")
+                    if event["state"] == "processed":
+                        return True
+            return None
+
+        return look
+
+    async def row(self, payment: Payment, status: str, **amounts: int) -> None:
+        """Wait until the payment's row has this status and these amounts, and show what changed."""
+
+        async def look() -> Json | None:
+            row = await self.read_row(payment)
+            same = row is not None and all(row[name] == value for name, value in amounts.items())
+            return row if row is not None and same and row["status"] == status else None
+
+        what = "the row in `payments`"
+        should = " and ".join([f"its status should be {status}", *(f"{n} {usd(v)}" for n, v in amounts.items())])
+        row = await self.wait(what, look, should, found=lambda: self._row_as_it_is(payment))
+        line = Text(f"payments {short(payment.id)}  ")
+        line.append(f"{payment.status} → ", "dim").append(status, "bold")
+        payment.status = status
+        for name, word in (("amount_capturable", "held"), ("amount_received", "received"), ("amount_refunded", "back")):
+            if row[name]:
+                line.append(f" · {usd(row[name])} {word}")
+        await self.screen.line("row", line)
+
+    async def read_row(self, payment: Payment) -> Json | None:
+        """The payment's row."""
+        return await self.world.row("SELECT * FROM payments WHERE id = $1::text::uuid", payment.id)
+
+    async def _row_as_it_is(self, payment: Payment) -> str:
+        row = await self.read_row(payment)
+        if row is None:
+            return "there is no row"
+        amounts = ", ".join(f"{name} {usd(int(row[name]))}" for name in ("amount_received", "amount_refunded"))
+        return f"it is {row['status']}, {amounts}"
+
+    async def mail(self, payment: Payment, template: str) -> None:
+        """Wait until this mail about the payment lies in the customer's mailbox."""
+        self.expected_mails[template] = self.expected_mails.get(template, 0) + 1
+
+        async def look() -> tuple[Json, Json] | None:
+            queued = await self.world.row(
+                "SELECT message_id, extract(epoch FROM created_at) AS queued_at FROM mails "
+                "WHERE recipient = $1 AND template = $2 AND context ->> 'payment_id' = $3",
+                self.world.email, template, payment.id,
+            )  # fmt: skip
+            if queued is None:
+                return None
+            landed = [mail for mail in await self.world.mails() if mail["message_id"] == queued["message_id"]]
+            return (queued, landed[0]) if landed else None
+
+        what = f"the mail {template}"
+        queued, landed = await self.wait(what, look, f"should land in the mailbox of {self.world.email}")
+        ms = (int(landed["id"][:19]) / 1e9 - float(queued["queued_at"])) * 1000
+        await self.screen.line("mail", f"“{landed['subject']}”", f"landed in {max(ms, 0):.0f} ms")
+
+    async def wait(
+        self,
+        what: str,
+        look: Callable[[], Awaitable[Found | None]],
+        should: str,
+        found: Callable[[], Awaitable[str]] | None = None,
+    ) -> Found:
+        """Wait for something, with a spinner. Raises Amiss when patience ends."""
+        result = await self.screen.until(what, look, self._patience_s)
+        if result is None:
+            is_now = f" Now {await found()}." if found else ""
+            raise Amiss(f"waited {self._patience_s:g} s for {what}: it {_plainly(should)}.{is_now}")
+        return result
+
+    async def conclude(self, text: str) -> None:
+        """What the chapter has shown."""
+        await self.screen.conclusion(text)
+
+
+def _plainly(should: str) -> str:
+    return should.removeprefix("it ")
+
+
+def _answer(status: int, *fields: str) -> Text:
+    line = Text("← ").append(str(status), "bold green" if status < 400 else "bold yellow")
+    for value in fields:
+        line.append(" · ", "dim").append(value)
+    return line
+
+
+def _telling(body: Mapping[str, Any]) -> list[str]:
+    """The few fields of an answer that a person wants to see."""
+    if "code" in body:
+        remaining = body.get("remaining")
+        return [body["code"], *([f"remaining {usd(remaining)}"] if remaining is not None else [])]
+    fields = [f"{body['object']} {short(body['id'])}", body["status"]]
+    if body["object"] == "refund":
+        fields.append(usd(body["amount"]))
+    if body.get("attempt"):
+        fields.append(f"attempt {body['attempt']['state']}")
+    if body.get("client_secret"):
+        fields.append(short(body["client_secret"]))
+    return fields
+
+
+def _either(statuses: tuple[int, ...]) -> str:
+    return " or ".join(map(str, statuses))
+
+
+def _answered(reply: Reply) -> str:
+    text = " ".join(reply.content[:300].decode(errors="replace").split())
+    return f"it is {reply.status}: {text}"

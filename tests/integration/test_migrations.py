@@ -1,0 +1,70 @@
+"""Migrations: the columns of the design document, any schema, two at once, and the head that file names promise."""
+
+import asyncio
+
+import asyncpg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import tallystick.migrations
+from system import MakeDatabase
+from tallystick.platform.migrate import head_revision, migrate, schema_is_current
+
+DESIGN_DOCUMENT = {
+    "users": "id email stripe_customer_id created_at updated_at",
+    "payments": "id stripe_payment_intent_id user_id stripe_customer_id amount currency status payment_method "
+    "description metadata created_at updated_at",
+    "subscriptions": "id stripe_subscription_id user_id stripe_customer_id product_id price_id status "
+    "current_period_start current_period_end trial_start trial_end cancel_at_period_end canceled_at quantity metadata "
+    "created_at updated_at",
+    "webhook_events": "id stripe_event_id event_type processed processed_at payload error_message retry_count "
+    "created_at updated_at",
+    "subscription_history": "id subscription_id action old_values new_values performed_by performed_at",
+}
+UNIQUE = {
+    ("users", "stripe_customer_id"),
+    ("users", "external_id"),
+    ("payments", "stripe_payment_intent_id"),
+    ("subscriptions", "stripe_subscription_id"),
+    ("webhook_events", "stripe_event_id"),
+}
+
+
+def test_the_head_is_what_file_names_say() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(next(iter(tallystick.migrations.__path__))))
+    assert ScriptDirectory.from_config(config).get_current_head() == head_revision()
+
+
+async def test_the_tables_of_the_design_document(make_database: MakeDatabase) -> None:
+    connection = await asyncpg.connect(await make_database())
+    try:
+        rows = await connection.fetch(
+            "SELECT table_name, column_name, data_type, numeric_scale FROM information_schema.columns"
+            " WHERE table_schema = 'public'"
+        )
+        columns = {(row["table_name"], row["column_name"]): row for row in rows}
+        for table, names in DESIGN_DOCUMENT.items():
+            for name in names.split():
+                assert (table, name) in columns, (table, name)
+        amount = columns["payments", "amount"]
+        assert (amount["data_type"], amount["numeric_scale"]) == ("numeric", 0)
+        unique = await connection.fetch(
+            """
+            SELECT i.indrelid::regclass::text AS name, a.attname FROM pg_index i
+            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+            WHERE i.indisunique AND i.indnatts = 1 AND i.indpred IS NULL
+            """
+        )
+        assert {(row["name"], row["attname"]) for row in unique} >= UNIQUE
+    finally:
+        await connection.close()
+
+
+async def test_a_schema_of_ones_own_and_two_migrators_at_once(make_database: MakeDatabase) -> None:
+    url = await make_database()
+    assert not await schema_is_current(url, "pay")
+    applied = await asyncio.gather(migrate(url, "pay"), migrate(url, "pay"))
+    assert sorted(map(len, applied))[0] == 0
+    assert await schema_is_current(url, "pay")
+    assert await migrate(url, "pay") == []

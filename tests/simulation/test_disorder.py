@@ -1,0 +1,182 @@
+"""The same 500 webhooks in order, and doubled, delayed, shuffled with three workers: the same rows and mails."""
+
+import asyncio
+import json
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from simulation.mirror import Rows, differences, mails, mirror_rows, stripe_rows
+from simulation.report import tell
+from simulation.traffic import Traffic
+from simulation.world import MakeDatabase, another_application, copy_database, stop_deliveries
+from system import WEBHOOK_SECRET, System, running_system
+from tallystick.sandbox.versions import NEWEST, OLDEST
+from tallystick.stripe_gateway.signatures import sign
+
+Event = dict[str, Any]
+
+EVENTS = 500
+SPREAD_S = 3.0
+"""Over how long disordered deliveries are spread."""
+LATE_SHARE = 0.15
+"""The share of events that come only when everything else has settled."""
+
+
+@dataclass
+class Recorded:
+    """What happened once, and what an application that was told in order made of it."""
+
+    version: str
+    origin: System
+    events: list[Event]
+    stripe: dict[str, Rows]
+    users_only: str
+    answers_only: str
+    in_order: "Outcome"
+
+
+@dataclass
+class Outcome:
+    """What an application knows in the end."""
+
+    mirror: dict[str, Rows]
+    owners: dict[str, str | None]
+    users: set[tuple[str, str | None]]
+    mails: dict[str, tuple[str, str]]
+    fetches: int
+
+
+@pytest_asyncio.fixture(scope="module", params=[OLDEST, NEWEST])
+async def recorded(request: pytest.FixtureRequest, make_database: MakeDatabase) -> AsyncIterator[Recorded]:
+    """About 500 events that nobody was told of, in the account's version."""
+    version, seed = str(request.param), 20231016
+    first = await make_database()
+    async with running_system(first, workers=0, api_version=version) as origin:
+        await stop_deliveries(origin)
+        events = await Traffic(origin, random.Random(seed)).until(EVENTS)
+        users_only = await make_database()
+        await _copy_users(first, users_only)
+        answers_only = await copy_database(first)
+        async with another_application(origin, await copy_database(users_only), workers=1) as told_in_order:
+            for event in events:
+                assert await deliver(told_in_order, event) == 200
+            await told_in_order.quiet(60)
+            in_order = await outcome(told_in_order)
+        stripe = await stripe_rows(origin.stripe, origin.settings.installation_id)
+        tell(f"disorder {version}: {len(events)} events, in order: {_rate(in_order.fetches, len(events))}")
+        yield Recorded(version, origin, events, stripe, users_only, answers_only, in_order)
+
+
+async def test_in_order_the_mirror_is_stripe(recorded: Recorded) -> None:
+    assert len(recorded.events) >= EVENTS
+    assert {event["type"] for event in recorded.events} >= {
+        "payment_intent.payment_failed", "payment_intent.requires_action", "payment_intent.canceled",
+        "payment_intent.amount_capturable_updated", "charge.captured", "charge.refunded", "refund.failed",
+        "charge.dispute.created", "charge.dispute.closed",
+    }  # fmt: skip
+    assert differences(recorded.in_order.mirror, recorded.stripe) == []
+    templates = {template for template, _ in recorded.in_order.mails.values()}
+    assert templates >= {"payment_confirmation", "payment_failed", "refund", "refund_failed"}
+
+
+@pytest.mark.parametrize("known", ["users", "answers"])
+@pytest.mark.parametrize("seed", [1, 2, None])
+async def test_disorder_ends_the_same(recorded: Recorded, seed: int | None, known: str) -> None:
+    """`known`: an application that knows its users only, and one that made the payments and saw only the answers."""
+    if known == "answers" and seed is None:
+        pytest.skip("one fresh seed a version is enough")
+    chosen = secrets.randbelow(2**32) if seed is None else seed
+    tell(f"disorder {recorded.version}, {known} known: seed {chosen}")
+    start = recorded.users_only if known == "users" else recorded.answers_only
+    async with another_application(recorded.origin, await copy_database(start), workers=3) as system:
+        began = time.monotonic()
+        posts = await deliver_in_disorder(system, recorded.events, random.Random(chosen))
+        took = time.monotonic() - began
+        found = await outcome(system)
+    tell(f"  {posts} deliveries in {took:.1f} s, {_rate(found.fetches, len(recorded.events))}")
+    assert differences(found.mirror, recorded.in_order.mirror) == []
+    assert differences(found.mirror, recorded.stripe) == []
+    assert found.owners == recorded.in_order.owners
+    assert found.users == recorded.in_order.users
+    assert found.mails == recorded.in_order.mails
+
+
+async def deliver(system: System, event: Event) -> int:
+    """Post one event as Stripe does; the status of the answer."""
+    body = json.dumps(event, indent=2).encode()
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Stripe-Signature": sign(body, WEBHOOK_SECRET.encode(), int(time.time())),
+    }
+    async with system.http.post(f"{system.api_url}/api/webhooks/stripe", data=body, headers=headers) as response:
+        await response.read()
+        return response.status
+
+
+async def deliver_in_disorder(system: System, events: Sequence[Event], rng: random.Random) -> int:
+    """Every event twice, at random moments in random order, some only when all the others have settled."""
+    late = set(rng.sample(range(len(events)), int(len(events) * LATE_SHARE)))
+    early = [event for number, event in enumerate(events) if number not in late]
+    posts = await _scatter(system, early, rng)
+    await system.quiet(90)
+    posts += await _scatter(system, [events[number] for number in late], rng)
+    # And what was delivered long ago comes once more.
+    posts += await _scatter(system, rng.sample(list(events), 50), rng)
+    await system.quiet(90)
+    return posts
+
+
+async def _scatter(system: System, events: Sequence[Event], rng: random.Random) -> int:
+    moments = [(rng.uniform(0, SPREAD_S), event) for event in events for _ in range(2)]
+
+    async def post(delay: float, event: Event) -> None:
+        await asyncio.sleep(delay)
+        assert await deliver(system, event) == 200
+
+    await asyncio.gather(*(post(delay, event) for delay, event in moments))
+    return len(moments)
+
+
+async def outcome(system: System) -> Outcome:
+    """What there is to compare; also checks what must hold in every application that is at rest."""
+    for table in ("payments", "charges", "refunds", "disputes"):
+        assert await system.value(f"SELECT count(*) FROM {table} WHERE unsure") == 0, table
+    assert await system.fetch("SELECT event_type, error_message FROM webhook_events WHERE NOT processed AND "
+                              "state NOT IN ('processed', 'unhandled')") == []  # fmt: skip
+    assert await system.fetch("SELECT kind, last_error FROM work WHERE state <> 'done'") == []
+    assert await system.fetch("SELECT * FROM webhook_parked_objects") == []
+    owners = await system.fetch(
+        "SELECT p.stripe_payment_intent_id AS intent, u.external_id FROM payments p LEFT JOIN users u ON u.id = user_id"
+    )
+    users = await system.fetch("SELECT external_id, email FROM users")
+    return Outcome(
+        mirror=await mirror_rows(system.database_url),
+        owners={row["intent"]: row["external_id"] for row in owners},
+        users={(row["external_id"], row["email"]) for row in users},
+        mails=await mails(system),
+        fetches=await system.value("SELECT count(*) FROM webhook_events WHERE source = 'fetch'"),
+    )
+
+
+async def _copy_users(source: str, target: str) -> None:
+    """The users, as tokens had shown them, and nothing else."""
+    import asyncpg
+
+    one, other = await asyncpg.connect(source), await asyncpg.connect(target)
+    try:
+        rows = await one.fetch("SELECT * FROM users")
+        await other.copy_records_to_table("users", records=rows, columns=list(rows[0].keys()))
+    finally:
+        await one.close()
+        await other.close()
+
+
+def _rate(fetches: int, events: int) -> str:
+    return f"{fetches} fetches, {1000 * fetches / events:.0f} per 1,000 events"
