@@ -63,6 +63,7 @@ def test_off_session_needs_authentication(api: Sdk) -> None:
     assert (error["code"], error["decline_code"]) == ("authentication_required", "authentication_required")
     assert error["message"] == "Your card was declined. This transaction requires authentication."
     assert {"charge", "advice_code", "network_decline_code"}.isdisjoint(error)
+    assert error["payment_method"]["card"]["checks"]["cvc_check"] == "pass"
     intent = error["payment_intent"]
     assert (intent["status"], intent["payment_method"]) == ("requires_payment_method", None)
     assert intent["latest_charge"] is None

@@ -90,10 +90,10 @@ async def _tell(story: "Story") -> None:
         steps, steps, "The tally", "Our rows beside Stripe's own, compared field by field: amounts, charges, status."
     )
     await tally(story)
-    screen.text("")
-    screen.text("The two halves match.", "bold green")
-    screen.text(f"Ann's mails: {world.mailbox_url}/?to={world.email}", "dim")
-    screen.text("")
+    screen.paragraph()
+    screen.paragraph("The two halves match.", "bold green")
+    screen.paragraph(f"Ann's mails: {world.mailbox_url}/?to={world.email}", "dim")
+    screen.paragraph()
 
 
 async def _hints(story: "Story") -> list[str]:
@@ -102,12 +102,13 @@ async def _hints(story: "Story") -> list[str]:
 
     hints = []
     try:
-        rules = (await story.world.control("GET", "/faults"))["data"]
+        every = (await story.world.control("GET", "/faults"))["data"]
+        rules = [rule for rule in every if rule["times"] is None or rule["hits"] < rule["times"]]
     except Amiss:
         rules = []
     for rule in rules:
         what = rule.get("type") or f"{rule.get('method')} {rule.get('path')}"
-        hints.append(f"The sandbox has a fault in force: {rule['kind']} {what} ({rule['hits']} hits).")
+        hints.append(f"The sandbox has a fault in force: {rule['kind']} {what}.")
     if rules:
         hints.append(f"Take it back: curl -X DELETE {story.world.sandbox_url}/_sandbox/faults")
     hints.append(f"The logs are in {story.world.instance.data_dir / 'logs'}.")

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from rich.text import Text
+
 from tallystick.cli.demo_story import BASE, Payment, Story, check, short, usd
-from tallystick.cli.demo_world import Json, Reply
+from tallystick.cli.demo_world import Amiss, Json, Reply
 
 __all__ = ["CHAPTERS", "Chapter"]
 
@@ -35,11 +37,11 @@ async def _paid(story: Story, payment: Payment, amount: int, *types: str) -> Non
     """What follows every payment that went through."""
     await story.webhooks(payment, *types, "charge.succeeded", "payment_intent.succeeded")
     await story.row(payment, "succeeded", amount_received=amount)
-    await story.mail(payment, "payment_confirmation")
+    await story.mail(payment, "payment_confirmation", amount)
 
 
 async def ask(story: Story) -> None:
-    payment = await story.begin(_order(1050, "A book"))
+    payment, _ = await story.begin(_order(1050, "A book"))
     check(bool(payment.secret), "the answer should hold a client secret")
     await story.webhooks(payment, "payment_intent.created")
     await story.row(payment, "requires_payment_method", amount_received=0)
@@ -48,20 +50,19 @@ async def ask(story: Story) -> None:
 
 async def pay(story: Story) -> None:
     payment = story.payments[0]
-    method = await story.card(GOOD_CARD)
-    await story.pay_in_browser(payment, method)
+    await story.pay_in_browser(payment, GOOD_CARD)
     await _paid(story, payment, 1050)
     await story.conclude("Paid. The webhook alone told Tallystick; the receipt is in the mailbox.")
 
 
 async def decline(story: Story) -> None:
     method = await story.card(NO_FUNDS)
-    payment = await story.begin(_order(2500, "A lamp", method), 402)
-    failure = (await story.world.api("GET", f"{BASE}/{payment.id}")).body["last_error"]
-    check(failure["code"] == "INSUFFICIENT_FUNDS", "the code should be INSUFFICIENT_FUNDS", f"it is {failure['code']}")
+    payment, reply = await story.begin(_order(2500, "A lamp", method), 402)
+    code = reply.body["code"]
+    check(code == "INSUFFICIENT_FUNDS", "the code should be INSUFFICIENT_FUNDS", f"it is {code}")
     await story.webhooks(payment, "charge.failed", "payment_intent.payment_failed")
     await story.row(payment, "failed", amount_received=0)
-    await story.mail(payment, "payment_failed")
+    await story.mail(payment, "payment_failed", 2500)
     method = await story.card(GOOD_CARD)
     reply = await story.ask("POST", f"{BASE}/{payment.id}/confirm", {"payment_method": method}, 200, payment=payment)
     check(reply.body["id"] == payment.id, "it should be the same payment", f"it is {reply.body['id']}")
@@ -72,9 +73,7 @@ async def decline(story: Story) -> None:
 
 async def three_d_secure(story: Story) -> None:
     method = await story.card(ASKS_THE_BANK)
-    reply = await story.ask("POST", BASE, _order(9900, "A chair", method), 201)
-    payment = story.know(reply)
-    await story.stripe_side(payment)
+    payment, reply = await story.begin(_order(9900, "A chair", method))
     await story.row(payment, "requires_action", amount_received=0)
     action = (reply.body.get("next_action") or {}).get("redirect_to_url")
     check(bool(action), "the answer should say where the bank asks", f"next_action is {reply.body.get('next_action')}")
@@ -85,16 +84,18 @@ async def three_d_secure(story: Story) -> None:
 
 async def _challenge(story: Story, payment: Payment, url: str) -> None:
     page = url.partition("?")[0]
-    shown = page.replace(payment.intent, short(payment.intent))
-    await story.screen.line("browser", f"→ GET {shown}?client_secret=…", "the bank's page")
+    shown = f"{page}?client_secret=…".replace(payment.intent, short(payment.intent))
+    await story.screen.line("browser", Text("→ GET the bank's page", "bold"), "to the bank")
+    await story.screen.line("browser", f"  {shown}", style="dim")
     reply = await story.world.visit("GET", url)
     check(reply.status == 200 and b"99.00" in reply.content, "the bank's page should ask for $99.00", reply.status)
-    await story.screen.line("browser", "  “Your bank asks you to confirm a payment of $99.00.”")
+    await story.screen.line("browser", "← 200 · “Your bank asks you to confirm a payment of $99.00.”")
     reply = await story.world.visit("POST", f"{page}/complete", {"client_secret": payment.secret})
     back = reply.headers.get("Location", "")
     redirected = reply.status == 303 and "redirect_status=succeeded" in back
     check(redirected, "the bank should send Ann back to the shop", f"it answers {reply.status}")
-    await story.screen.line("browser", "→ Complete  ← 303 back to the shop", "redirect_status=succeeded")
+    await story.screen.line("browser", Text("→ POST complete", "bold"), "to the bank")
+    await story.screen.line("browser", "← 303 · back to the shop", "redirect_status=succeeded")
 
 
 async def twice(story: Story) -> None:
@@ -129,11 +130,11 @@ async def webhook_twice(story: Story) -> None:
         "WHERE object_key = $1 AND event_type = 'payment_intent.succeeded'", payment.intent,
     )  # fmt: skip
     if event is None:
-        raise AssertionError("chapter 2 has seen it")
+        raise Amiss("The webhook of step 2 should still be stored, but it is gone.")
     before, mails = await story.read_row(payment), len(await world.mails())
     endpoint = await _our_endpoint(story)
     await world.control("POST", f"/events/{event['id']}/resend", {"endpoint": endpoint})
-    await story.screen.line("Stripe", f"sends {short(event['id'])} again  payment_intent.succeeded", "of step 2")
+    await story.screen.line("Stripe", f"sends {short(event['id'])} of step 2 again: payment_intent.succeeded")
 
     async def delivered() -> bool | None:
         every = (await world.control("GET", f"/events/{event['id']}/deliveries"))["data"]
@@ -147,7 +148,7 @@ async def webhook_twice(story: Story) -> None:
     check(stored[0]["processed_at"] == event["processed_at"], "it should not be applied again", "it was")
     after = await story.read_row(payment)
     check(after == before, "the row should not change", f"it changed from {before} to {after}")
-    await story.screen.line("row", f"payments {short(payment.id)}  untouched")
+    await story.screen.line("row", "untouched", f"payments {short(payment.id)}")
     check(len(await world.mails()) == mails, "there should be no second receipt", "there is")
     await story.screen.line("mail", "no second receipt")
     await story.conclude("Delivered twice, stored once, applied once.")
@@ -163,14 +164,14 @@ async def _our_endpoint(story: Story) -> str:
 
 async def capture(story: Story) -> None:
     method = await story.card(GOOD_CARD)
-    payment = await story.begin(_order(5000, "A coat, made to measure", method, capture_method="manual"))
+    payment, _ = await story.begin(_order(5000, "A coat", method, capture_method="manual"))
     await story.webhooks(payment, "charge.succeeded", "payment_intent.amount_capturable_updated")
     await story.row(payment, "requires_capture", amount_capturable=5000, amount_received=0)
     await story.ask("POST", f"{BASE}/{payment.id}/capture", {"amount": 3000}, 200, payment=payment)
     await story.stripe_side(payment)
     await story.webhooks(payment, "charge.captured", "payment_intent.succeeded")
     await story.row(payment, "succeeded", amount_capturable=0, amount_received=3000)
-    await story.mail(payment, "payment_confirmation")
+    await story.mail(payment, "payment_confirmation", 3000)
     await story.conclude("$50.00 were held, $30.00 are taken, the rest is released.")
 
 
@@ -182,7 +183,7 @@ async def refund(story: Story) -> None:
     await story.stripe_side(payment)
     await story.webhooks(payment, "charge.refunded")
     await story.row(payment, "succeeded", amount_received=3000, amount_refunded=1200)
-    await story.mail(payment, "refund")
+    await story.mail(payment, "refund", 1200)
     reply = await story.ask("POST", path, {"amount": 2500}, 409, payment=payment)
     code, remaining = reply.body["code"], reply.body.get("remaining")
     right = code == "REFUND_EXCEEDS_REMAINING" and remaining == 1800
@@ -195,7 +196,7 @@ async def refund(story: Story) -> None:
 
 async def cut_line(story: Story) -> None:
     method, key = await story.card(GOOD_CARD), f"desk-{story.world.run}"
-    payment = await story.begin(_order(7500, "A desk"))
+    payment, _ = await story.begin(_order(7500, "A desk"))
     await story.webhooks(payment, "payment_intent.created")
     await story.row(payment, "requires_payment_method")
     path, body = f"{BASE}/{payment.id}/confirm", {"payment_method": method}
@@ -208,7 +209,7 @@ async def cut_line(story: Story) -> None:
     await _settled(story, payment)
     await story.webhooks(payment, "charge.succeeded", "payment_intent.succeeded")
     await story.row(payment, "succeeded", amount_received=7500)
-    await story.mail(payment, "payment_confirmation")
+    await story.mail(payment, "payment_confirmation", 7500)
     await story.ask("POST", path, body, 200, payment=payment, key=key)
     charges = (await story.world.stripe("/v1/charges", payment_intent=payment.intent))["data"]
     check(len(charges) == 1, f"Stripe should have charged {usd(7500)} once", f"it has {len(charges)} charges")
@@ -240,7 +241,7 @@ async def _settled(story: Story, payment: Payment) -> None:
     state = rows[-1]["state"]
     check(state == "succeeded", "the attempt should have succeeded", f"it is {state}")
     if open_before:
-        await story.screen.line("worker", f"asks again with the same key: {open_before[-1]['kind']} unknown → {state}")
+        await story.screen.line("worker", f"asks again, same key: unknown → {state}", open_before[-1]["kind"])
         await story.stripe_side(payment)
 
 

@@ -5,38 +5,33 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
-__all__ = ["STYLES", "DemoScreen"]
+__all__ = ["DemoScreen"]
 
 Found = TypeVar("Found")
 
-STYLES = {
+_STYLES = {
     "app": "cyan",
     "browser": "magenta",
-    "bank": "magenta",
     "Stripe": "bright_blue",
     "webhook": "yellow",
     "worker": "yellow",
     "row": "green",
     "mail": "bright_cyan",
-    "check": "green",
 }
-_WIDEST = 100
+_MARGIN = 2
 _ACTOR = 9
+_WIDEST, _NARROWEST = 100, 50
 _LOOK_EVERY_S = 0.02
-# Seconds to read one thing.
-_LINE_S, _PROSE_S, _CHAPTER_S = 0.2, 0.9, 1.0
+# How long the next thing waits for the last one to be read. What takes longer by itself is not waited for.
+_LINE_S, _PROSE_S, _CONCLUSION_S = 0.16, 1.0, 1.0
 
 
 class DemoScreen:
@@ -55,72 +50,72 @@ class DemoScreen:
         )
         self._moves = self._console.is_terminal
         self._paced = sys.stdout.isatty() and not fast
+        self._free_at = 0.0
         self._actor = ""
 
     @property
     def width(self) -> int:
         """How wide the story is written."""
-        return max(min(self._console.width, _WIDEST), 40)
+        return max(min(self._console.width, _WIDEST), _NARROWEST)
 
-    async def opening(self, title: str, *lines: str) -> None:
+    async def opening(self, title: str, prose: str) -> None:
         """The first lines."""
-        self._console.print()
-        self._console.print(Text(f"  {title}", style="bold"))
-        for line in lines:
-            self._put(Text(line, style="dim"))
-        await self._pause(_PROSE_S)
+        self._print()
+        self._put(Text(title, "bold"))
+        self._put(Text(prose, "dim"))
+        self._hold(_PROSE_S)
 
     async def chapter(self, number: int, of: int, title: str, prose: str) -> None:
-        """A new chapter: its heading, and what it is about."""
+        """A new chapter: its heading, how far the story is, and what the chapter is about."""
+        await self._turn()
         self._actor = ""
-        place = f"{number}/{of}"
-        rest = self.width - 5 - len(title) - len(place) - 4
-        heading = Text("  ")
-        heading.append(f"{number}  ", style="bold cyan")
-        heading.append(title, style="bold")
-        heading.append(f"  {'─' * max(rest, 2)}  ", style="dim")
-        heading.append(place, style="dim")
-        self._console.print()
-        self._console.print(heading, soft_wrap=True)
-        self._put(Text(prose, style="dim"))
-        self._console.print()
-        await self._pause(_PROSE_S)
+        rest = self.width - _MARGIN - len(f"{number}  {title}") - of - 4
+        heading = Text.assemble(
+            (f"{number}  ", "bold cyan"),
+            (title, "bold"),
+            (f"  {'─' * max(rest, 1)}  ", "dim"),
+            ("●" * number, "cyan"),
+            ("○" * (of - number), "dim"),
+        )
+        self._print()
+        self._print(Text(" " * _MARGIN).append_text(heading))
+        self._put(Text(prose, "dim"))
+        self._print()
+        self._hold(_PROSE_S)
 
     async def line(self, actor: str, left: str | Text, right: str = "", *, style: str = "") -> None:
-        """What an actor did; the actor is named where it changes."""
+        """What an actor did, and a remark at the right edge; the actor is named where it changes."""
+        await self._turn()
         named = "" if actor == self._actor else actor
         self._actor = actor
-        table = Table.grid(expand=True)
-        table.add_column(width=_ACTOR, no_wrap=True)
-        table.add_column(ratio=1, overflow="fold")
-        table.add_column(justify="right", no_wrap=True)
-        content = left if isinstance(left, Text) else Text(left, style=style)
-        table.add_row(Text(named, style=f"bold {STYLES[actor]}"), content, Text(f"  {right}" if right else "", "dim"))
-        self._put(table)
-        await self._pause(_LINE_S)
+        content = left if isinstance(left, Text) else Text(left, style)
+        self._put(content, Text(f"{named:{_ACTOR}}", f"bold {_STYLES[actor]}"), Text(right, "dim"), hang=2)
+        self._hold(_LINE_S)
 
     async def conclusion(self, text: str) -> None:
-        """What the chapter has shown."""
+        """What has been shown."""
+        await self._turn()
         self._actor = ""
-        self._marked("✓", "bold green", Text(text, style="green"))
-        await self._pause(_CHAPTER_S)
+        self._put(Text(text, "green"), Text("✓ ", "bold green"))
+        self._hold(_CONCLUSION_S)
 
     def failure(self, where: str, what: str, hints: list[str]) -> None:
         """Where the story ended, and why."""
-        self._console.print()
-        self._marked("✗", "bold red", Text(where, style="bold red"))
-        self._marked("", "", Text(what))
+        self._print()
+        self._put(Text(where, "bold red"), Text("✗ ", "bold red"))
+        self._put(Text(what), Text("  "))
         for hint in hints:
-            self._marked("", "", Text(hint, style="dim"))
-        self._console.print()
+            self._put(Text(hint, "dim"), Text("  "))
+        self._print()
 
-    def show(self, block: "RenderableType") -> None:
-        """A block of its own, such as a table."""
-        self._console.print(Padding(block, (0, 0, 0, 2)))
-
-    def text(self, text: str, style: str = "") -> None:
+    def paragraph(self, text: str = "", style: str = "") -> None:
         """A paragraph, or an empty line."""
-        self._put(Text(text, style=style))
+        self._put(Text(text, style))
+
+    def block(self, rows: list[Text]) -> None:
+        """Lines that are laid out already, such as a table's."""
+        for row in rows:
+            self._print(Text(" " * _MARGIN).append_text(row))
 
     async def until(self, what: str, look: Callable[[], Awaitable[Found | None]], patience_s: float) -> Found | None:
         """Look until something is found, with a spinner that counts the milliseconds; None when patience ends."""
@@ -139,23 +134,45 @@ class DemoScreen:
         if not self._moves:
             yield
             return
-        waiting = Padding(Spinner("dots", _Elapsed(what, began), style="yellow"), (0, 0, 0, 2 + _ACTOR - 2))
+        waiting = Padding(Spinner("dots", _Elapsed(what, began), style="yellow"), (0, 0, 0, _MARGIN + _ACTOR))
         with Live(waiting, console=self._console, transient=True, refresh_per_second=25):
             yield
 
-    def _marked(self, mark: str, style: str, content: Text) -> None:
-        table = Table.grid(expand=True)
-        table.add_column(width=2)
-        table.add_column(ratio=1, overflow="fold")
-        table.add_row(Text(mark, style=style), content)
-        self._put(table)
+    # Pace: whatever is shown keeps the next thing waiting until it has been read.
 
-    def _put(self, block: "RenderableType") -> None:
-        self._console.print(Padding(block, (0, 0, 0, 2)), width=self.width)
-
-    async def _pause(self, seconds: float) -> None:
+    async def _turn(self) -> None:
         if self._paced:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(max(self._free_at - time.monotonic(), 0))
+
+    def _hold(self, seconds: float) -> None:
+        self._free_at = time.monotonic() + seconds
+
+    # Layout: no line is longer than the width, none ends with spaces, and what is wrapped hangs.
+
+    def _put(self, content: Text, first: Text | None = None, right: Text | None = None, *, hang: int = 0) -> None:
+        """`content` after `first`, and `right` at the edge of the last line; wrapped lines are indented by `hang`."""
+        first, right = first or Text(), right or Text()
+        room = self.width - _MARGIN - first.cell_len
+        pieces = [content] if content.cell_len <= room else self._pieces(content, room, hang)
+        if right and pieces[-1].cell_len + 2 + right.cell_len > room:
+            pieces.append(Text())
+        for index, piece in enumerate(pieces):
+            line = Text(" " * _MARGIN) + (first if index == 0 else Text(" " * first.cell_len)) + piece
+            if right and index == len(pieces) - 1:
+                line.append(" " * (self.width - line.cell_len - right.cell_len)).append_text(right)
+            line.rstrip()
+            self._print(line)
+
+    def _pieces(self, content: Text, room: int, hang: int) -> list[Text]:
+        lead = len(content.plain) - len(content.plain.lstrip(" "))
+        found: list[Text] = []
+        for piece in content[lead:].wrap(self._console, max(room - lead - hang, 10), overflow="fold"):
+            piece.rstrip()
+            found.append(Text(" " * (lead + (hang if found else 0))) + piece)
+        return found
+
+    def _print(self, block: RenderableType = "") -> None:
+        self._console.print(block, soft_wrap=True)
 
 
 class _Elapsed:
@@ -166,5 +183,5 @@ class _Elapsed:
         self._began = began
 
     def __rich__(self) -> Text:
-        text = Text(f"waiting for {self._what}  ", style="dim")
-        return text.append(f"{(time.monotonic() - self._began) * 1000:,.0f} ms", style="yellow")
+        elapsed = f"{(time.monotonic() - self._began) * 1000:,.0f} ms"
+        return Text.assemble((f"waiting for {self._what}  ", "dim"), (elapsed, "yellow"))

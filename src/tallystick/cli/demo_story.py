@@ -28,6 +28,13 @@ _EVENTS = """
 """
 
 
+_MAIL = """
+    SELECT message_id, context ->> 'amount' AS amount, extract(epoch FROM created_at) AS queued_at
+    FROM mails WHERE recipient = $1 AND template = $2 AND context ->> 'payment_id' = $3
+"""
+_AMOUNTS = (("amount_capturable", "held"), ("amount_received", "received"), ("amount_refunded", "refunded"))
+
+
 @dataclass(slots=True)
 class Payment:
     """A payment of the story: its two ids, and the status its row was last shown with."""
@@ -42,7 +49,8 @@ class Payment:
 def check(holds: bool, expected: str, found: object = None) -> None:
     """Raise Amiss unless it holds."""
     if not holds:
-        raise Amiss(f"{expected}." if found is None else f"{expected}, but {found}.")
+        said = expected if found is None else f"{expected}, but {found}"
+        raise Amiss(f"{said[0].upper()}{said[1:]}.")
 
 
 def usd(amount: int) -> str:
@@ -58,7 +66,7 @@ def short(identity: str) -> str:
     secret = rest.partition("_secret_")
     if secret[1]:
         return f"{prefix}_…{secret[0][-4:]}_secret_{secret[2][:4]}…"
-    return f"{prefix}_…{rest[-6:]}"
+    return f"{prefix}_…{rest[-4:]}"
 
 
 def _shortened(text: str, payment: Payment | None) -> str:
@@ -111,12 +119,12 @@ class Story:
             await self.screen.line("app", f"  “{reply.body['detail']}”")
             await self.screen.line("app", f"  {reply.body['suggested_action']}")
 
-    async def begin(self, body: Json, expect: int = 201, **options: Any) -> Payment:
+    async def begin(self, body: Json, expect: int = 201) -> tuple[Payment, Reply]:
         """The application asks for a new payment; what Stripe was asked for it is shown, too."""
-        reply = await self.ask("POST", BASE, body, expect, **options)
+        reply = await self.ask("POST", BASE, body, expect)
         payment = self.know(reply)
         await self.stripe_side(payment)
-        return payment
+        return payment, reply
 
     def know(self, reply: Reply) -> Payment:
         """The payment of an answer, from now on one of the story."""
@@ -127,25 +135,35 @@ class Story:
 
     # The customer's browser
 
-    async def card(self, number: str, remark: str = "") -> str:
+    async def card(self, number: str) -> str:
         """The customer types a card into Stripe's form; the new payment method's id."""
+        reply = await self._send_card(number)
+        line = Text(f"{number} → Stripe → ").append(short(reply.body["id"]))
+        await self.screen.line("browser", line, reply.request_id)
+        return str(reply.body["id"])
+
+    async def pay_in_browser(self, payment: Payment, number: str) -> None:
+        """The same in full, and what Stripe.js then does with the client secret."""
+        await self.screen.line("browser", Text("→ POST /v1/payment_methods", "bold"), "to Stripe")
+        await self.screen.line("browser", f"  card {number}", style="dim")
+        reply = await self._send_card(number)
+        method, brand = reply.body["id"], reply.body["card"]["brand"]
+        await self.screen.line("browser", _answer(200, short(method), brand), reply.request_id)
+        path = f"/v1/payment_intents/{payment.intent}/confirm"
+        await self.screen.line("browser", Text(f"→ POST {_shortened(path, payment)}", "bold"), "to Stripe")
+        form = {"payment_method": method, "client_secret": payment.secret}
+        shown = " ".join(f"{name} {short(value)}" for name, value in form.items())
+        await self.screen.line("browser", f"  {shown}", style="dim")
+        reply = await self.world.browser(path, form)
+        check(reply.status == 200, "Stripe should take the payment", _answered(reply))
+        await self.screen.line("browser", _answer(200, reply.body["status"]), reply.request_id)
+
+    async def _send_card(self, number: str) -> Reply:
         digits = number.replace(" ", "")
         card = {"card[number]": digits, "card[exp_month]": "12", "card[exp_year]": "2034", "card[cvc]": "123"}
         reply = await self.world.browser("/v1/payment_methods", {"type": "card", **card})
-        await self.screen.line("browser", f"→ Stripe  POST /v1/payment_methods  {number}", remark)
         check(reply.status == 200, "Stripe should take the card", _answered(reply))
-        method: str = reply.body["id"]
-        await self.screen.line("browser", _answer(200, short(method), reply.body["card"]["brand"]), reply.request_id)
-        return method
-
-    async def pay_in_browser(self, payment: Payment, method: str) -> None:
-        """What Stripe.js does with the client secret."""
-        form = {"payment_method": method, "client_secret": payment.secret}
-        path = f"/v1/payment_intents/{payment.intent}/confirm"
-        reply = await self.world.browser(path, form)
-        await self.screen.line("browser", f"→ Stripe  POST {_shortened(path, payment)}", short(payment.secret))
-        check(reply.status == 200, "Stripe should take the payment", _answered(reply))
-        await self.screen.line("browser", _answer(200, reply.body["status"]), reply.request_id)
+        return reply
 
     # What follows
 
@@ -162,12 +180,9 @@ class Story:
         ]
         for item in fresh:
             self._shown_requests.add(item["id"])
-            what = f"{item['method']} {_shortened(item['path'], payment)}"
-            if item["fault"]:
-                line = Text(what).append("  acts, then cuts the line", "red")
-                await self.screen.line("Stripe", line, item["id"])
-            else:
-                await self.screen.line("Stripe", f"{what}  {item['status']}", item["id"])
+            line = Text(f"{item['method']} {_shortened(item['path'], payment)}  ")
+            line.append(*(("cut", "bold red") if item["fault"] else (str(item["status"]), "bold")))
+            await self.screen.line("Stripe", line, item["id"])
         return fresh
 
     async def webhooks(self, payment: Payment, *types: str) -> None:
@@ -200,15 +215,17 @@ class Story:
             return row if row is not None and same and row["status"] == status else None
 
         what = "the row in `payments`"
-        should = " and ".join([f"its status should be {status}", *(f"{n} {usd(v)}" for n, v in amounts.items())])
+        should = " and ".join(
+            [f"should be {status}", *(f"{usd(amounts[name])} {word}" for name, word in _AMOUNTS if name in amounts)]
+        )
         row = await self.wait(what, look, should, found=lambda: self._row_as_it_is(payment))
-        line = Text(f"payments {short(payment.id)}  ")
-        line.append(f"{payment.status} → ", "dim").append(status, "bold")
+        line = Text(f"{payment.status} → ", "dim") if payment.status != status else Text()
+        line = Text().append_text(line).append(status, "bold")
         payment.status = status
-        for name, word in (("amount_capturable", "held"), ("amount_received", "received"), ("amount_refunded", "back")):
+        for name, word in _AMOUNTS:
             if row[name]:
                 line.append(f" · {usd(row[name])} {word}")
-        await self.screen.line("row", line)
+        await self.screen.line("row", line, f"payments {short(payment.id)}")
 
     async def read_row(self, payment: Payment) -> Json | None:
         """The payment's row."""
@@ -218,26 +235,25 @@ class Story:
         row = await self.read_row(payment)
         if row is None:
             return "there is no row"
-        amounts = ", ".join(f"{name} {usd(int(row[name]))}" for name in ("amount_received", "amount_refunded"))
+        amounts = ", ".join(f"{usd(row[name])} {word}" for name, word in _AMOUNTS)
         return f"it is {row['status']}, {amounts}"
 
-    async def mail(self, payment: Payment, template: str) -> None:
-        """Wait until this mail about the payment lies in the customer's mailbox."""
+    async def mail(self, payment: Payment, template: str, amount: int) -> None:
+        """Wait until this mail about the payment, over this amount, lies in the customer's mailbox."""
         self.expected_mails[template] = self.expected_mails.get(template, 0) + 1
 
         async def look() -> tuple[Json, Json] | None:
-            queued = await self.world.row(
-                "SELECT message_id, extract(epoch FROM created_at) AS queued_at FROM mails "
-                "WHERE recipient = $1 AND template = $2 AND context ->> 'payment_id' = $3",
-                self.world.email, template, payment.id,
-            )  # fmt: skip
+            queued = await self.world.row(_MAIL, self.world.email, template, payment.id)
             if queued is None:
                 return None
             landed = [mail for mail in await self.world.mails() if mail["message_id"] == queued["message_id"]]
             return (queued, landed[0]) if landed else None
 
-        what = f"the mail {template}"
-        queued, landed = await self.wait(what, look, f"should land in the mailbox of {self.world.email}")
+        queued, landed = await self.wait(
+            f"the mail {template}", look, f"should land in the mailbox of {self.world.email}"
+        )
+        told = int(queued["amount"])
+        check(told == amount, f"the mail “{landed['subject']}” should be about {usd(amount)}", f"it tells {usd(told)}")
         ms = (int(landed["id"][:19]) / 1e9 - float(queued["queued_at"])) * 1000
         await self.screen.line("mail", f"“{landed['subject']}”", f"landed in {max(ms, 0):.0f} ms")
 
@@ -252,16 +268,12 @@ class Story:
         result = await self.screen.until(what, look, self._patience_s)
         if result is None:
             is_now = f" Now {await found()}." if found else ""
-            raise Amiss(f"waited {self._patience_s:g} s for {what}: it {_plainly(should)}.{is_now}")
+            raise Amiss(f"Waited {self._patience_s:g} s for {what}: it {should}.{is_now}")
         return result
 
     async def conclude(self, text: str) -> None:
         """What the chapter has shown."""
         await self.screen.conclusion(text)
-
-
-def _plainly(should: str) -> str:
-    return should.removeprefix("it ")
 
 
 def _answer(status: int, *fields: str) -> Text:
@@ -281,8 +293,6 @@ def _telling(body: Mapping[str, Any]) -> list[str]:
         fields.append(usd(body["amount"]))
     if body.get("attempt"):
         fields.append(f"attempt {body['attempt']['state']}")
-    if body.get("client_secret"):
-        fields.append(short(body["client_secret"]))
     return fields
 
 

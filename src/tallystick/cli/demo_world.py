@@ -93,7 +93,7 @@ class World:
         """A control of the sandbox, which the real Stripe does not have."""
         reply = await self._call(method, f"{self.sandbox_url}/_sandbox{path}", json=body)
         if reply.status >= 300 or not isinstance(reply.body, dict):
-            raise Amiss(f"the sandbox refuses {method} {path}: {reply.status} {_start(reply.content)}")
+            raise Amiss(f"The sandbox refuses {method} {path}: {reply.status} {_start(reply.content)}")
         return reply.body
 
     async def requests(self) -> list[Json]:
@@ -125,7 +125,7 @@ class World:
         """The customer's mails in the mailbox, oldest first."""
         reply = await self._call("GET", f"{self.mailbox_url}/api/messages", params={"to": self.email, "limit": "500"})
         if reply.status != 200:
-            raise Amiss(f"the mailbox should list its mails, but answers {reply.status}: {_start(reply.content)}")
+            raise Amiss(f"The mailbox should list its mails, but answers {reply.status}: {_start(reply.content)}")
         found: list[Json] = reply.body["data"]
         return found[::-1]
 
@@ -141,7 +141,7 @@ class World:
         except TimeoutError:
             raise Amiss(f"{_place(url)} gave no answer to {method} within {_CALL_S:.0f} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Amiss(f"{_place(url)} does not answer: {error or type(error).__name__}") from None
+            raise Amiss(f"{_place(url)} does not answer: {str(error) or type(error).__name__}") from None
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Amounts: integers in the minor unit, always beside their currency; never floats."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -62,11 +63,11 @@ def format_money(amount: int, currency: str, locale: str = "en") -> str:
     language = locale.replace("-", "_")
     pattern = parse_pattern(Locale.parse(language).currency_formats["standard"].pattern)
     pattern.frac_prec = (digits, digits)
-    return str(
-        pattern.apply(
-            Money(amount, currency).major(),
-            locale=language,
-            currency=currency.upper(),
-            currency_digits=False,
-        )
+    text = pattern.apply(
+        Money(amount, currency).major(),
+        locale=language,
+        currency=currency.upper(),
+        currency_digits=False,
     )
+    # CLDR puts a space between a symbol that ends in a letter and the digits ("KWD 1.234"); Babel does not.
+    return re.sub(r"(?<=[^\W\d_])(?=\d)", "\xa0", str(text))

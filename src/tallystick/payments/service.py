@@ -33,7 +33,7 @@ from tallystick.payments.models_requests import (
 )
 from tallystick.payments.repository import HistoryFilter, PaymentRepository
 from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
-from tallystick.payments.service_record import META_INSTALLATION, META_PAYMENT, META_REFUND, META_USER
+from tallystick.payments.service_drafts import EXPAND, Drafts
 from tallystick.payments.service_refresh import PaymentRefresher
 from tallystick.payments.service_settle import AttemptSettler, Settled
 from tallystick.payments.views import SECRET_OF, with_secrets
@@ -47,8 +47,6 @@ from tallystick.stripe_gateway.service import StripeService
 
 __all__ = ["StripePaymentService"]
 
-# The charge says which card was used, which the receipt tells.
-_EXPAND = ["latest_charge"]
 _WAIT_S = 10.0
 _POLL_S = 0.1
 Prepare = Callable[[Transaction, UUID], Awaitable[Attempt]]
@@ -76,6 +74,7 @@ class StripePaymentService:
         self._payments = payments
         self._settler = settler
         self._refresher = refresher
+        self._drafts = Drafts(settings)
 
     # Commands
 
@@ -96,10 +95,10 @@ class StripePaymentService:
             raise InvalidRequest("off_session goes with confirm.", field="off_session")
         customer = await self._customer(actor)
         payment_id = request.derive_id("payment", self._settings.installation_id)
-        params = self._create_params(actor, wanted, customer, payment_id)
+        params = self._drafts.create_params(actor, wanted, customer, payment_id)
 
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
-            payment = self._requested(actor, wanted, customer, payment_id)
+            payment = self._drafts.payment(actor, wanted, customer, payment_id, self._clock.now())
             if not await self._payments.insert(tx, payment):
                 raise KeyInProgress(retry_after_s=1)
             return await self._attempt(
@@ -117,7 +116,7 @@ class StripePaymentService:
             NotFound, PaymentNotConfirmable, OperationInProgress: nothing was sent.
         """
         payment = await self._writable(actor, payment_id)
-        params: dict[str, Any] = {"return_url": wanted.return_url or self._return_url, "expand": _EXPAND}
+        params: dict[str, Any] = {"return_url": wanted.return_url or self._drafts.return_url, "expand": EXPAND}
         if wanted.payment_method:
             params["payment_method"] = wanted.payment_method
         if wanted.off_session:
@@ -138,7 +137,7 @@ class StripePaymentService:
             NotFound, PaymentNotCapturable, AmountError, OperationInProgress: nothing was sent.
         """
         payment = await self._writable(actor, payment_id)
-        params: dict[str, Any] = {"expand": _EXPAND}
+        params: dict[str, Any] = {"expand": EXPAND}
         if wanted.amount is not None:
             params["amount_to_capture"] = wanted.amount
 
@@ -181,13 +180,13 @@ class StripePaymentService:
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
             row = await self._locked(tx, payment.id)
             amount = await self._refundable(tx, row, wanted.amount)
-            await REFUNDS.save(tx, [self._reservation(row, refund_id, amount, wanted)])
+            await REFUNDS.save(tx, [self._drafts.refund(row, refund_id, amount, wanted, self._clock.now())])
             return await self._attempt(
                 tx,
                 request,
                 key_id,
                 "refund.create",
-                {"params": self._refund_params(row, refund_id, amount, wanted)},
+                {"params": self._drafts.refund_params(row, refund_id, amount, wanted)},
                 payment=row,
                 actor=actor,
                 refund_id=refund_id,
@@ -357,103 +356,6 @@ class StripePaymentService:
         if amount <= 0 or amount > remaining:
             raise RefundExceedsRemaining(field="amount", remaining=max(remaining, 0), currency=row.currency)
         return amount
-
-    # What is sent and what is stored first
-
-    @property
-    def _return_url(self) -> str:
-        base = (self._settings.public_url or "http://localhost:8000").rstrip("/")
-        return self._settings.payment_return_url or f"{base}/payments/return"
-
-    def _create_params(self, actor: Actor, wanted: PaymentRequest, customer: str, payment_id: UUID) -> dict[str, Any]:
-        params: dict[str, Any] = {
-            "amount": wanted.amount,
-            "currency": wanted.currency,
-            "customer": customer,
-            "capture_method": self._capture_method(wanted),
-            "automatic_payment_methods": {"enabled": True},
-            "expand": _EXPAND,
-            "metadata": {
-                **wanted.metadata,
-                META_INSTALLATION: self._settings.installation_id,
-                META_PAYMENT: str(payment_id),
-                META_USER: actor.subject,
-            },
-        }
-        for name in ("description", "payment_method", "setup_future_usage"):
-            if (value := getattr(wanted, name)) is not None:
-                params[name] = value
-        if wanted.confirm:
-            params |= {"confirm": True, "return_url": wanted.return_url or self._return_url}
-        if wanted.off_session:
-            params["off_session"] = True
-        return params
-
-    def _capture_method(self, wanted: PaymentRequest) -> str:
-        return wanted.capture_method or ("automatic" if self._settings.auto_capture_payments else "manual")
-
-    def _requested(self, actor: Actor, wanted: PaymentRequest, customer: str, payment_id: UUID) -> Payment:
-        now = self._clock.now()
-        return Payment(
-            id=payment_id,
-            stripe_payment_intent_id=None,
-            user_id=actor.user_id,
-            stripe_customer_id=customer,
-            amount=wanted.amount,
-            currency=wanted.currency,
-            status="requested",
-            stripe_status=None,
-            payment_method=None,
-            description=wanted.description,
-            metadata=wanted.metadata,
-            capture_method=self._capture_method(wanted),
-            setup_future_usage=wanted.setup_future_usage,
-            amount_capturable=0,
-            amount_received=0,
-            amount_refunded=0,
-            latest_charge_id=None,
-            error_code=None,
-            decline_code=None,
-            cancellation_reason=None,
-            canceled_at=None,
-            claimed=True,
-            revision=0,
-            state_at=None,
-            unsure=False,
-            created_at=now,
-            updated_at=now,
-        )
-
-    def _reservation(self, payment: Payment, refund_id: UUID, amount: int, wanted: RefundRequest) -> RefundRow:
-        now = self._clock.now()
-        return RefundRow(
-            id=refund_id,
-            stripe_refund_id=None,
-            payment_id=payment.id,
-            amount=amount,
-            currency=payment.currency,
-            status="requested",
-            reason=wanted.reason,
-            failure_reason=None,
-            metadata=wanted.metadata,
-            revision=0,
-            state_at=None,
-            unsure=False,
-            created_at=now,
-            updated_at=now,
-        )
-
-    def _refund_params(self, payment: Payment, refund_id: UUID, amount: int, wanted: RefundRequest) -> dict[str, Any]:
-        params: dict[str, Any] = {
-            "payment_intent": payment.stripe_payment_intent_id,
-            "amount": amount,
-            "metadata": {
-                **wanted.metadata,
-                META_INSTALLATION: self._settings.installation_id,
-                META_REFUND: str(refund_id),
-            },
-        }
-        return params | ({"reason": wanted.reason} if wanted.reason else {})
 
 
 def _reference(text: str) -> UUID | str:

@@ -71,7 +71,8 @@ def intent_mail(payment: Payment, fact: IntentFacts) -> Draft | None:
     intent, at = fact.value, _text(fact.source.at)
     if intent.status == "succeeded":
         key = f"payment_confirmation:{payment.id}"
-        return Draft(payment, key, "payment_confirmation", {**_context(payment), "paid_at": at})
+        context = {**_context(payment), "amount": _received(payment), "paid_at": at}
+        return Draft(payment, key, "payment_confirmation", context)
     if not isinstance(intent.failure, Failure):
         return None
     key_of_failure = _failure_key(fact, intent.failure)
@@ -89,7 +90,7 @@ def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> 
         **_context(payment),
         "refund_id": str(refund_id or refund.id),
         "amount": refund.amount,
-        "payment_amount": payment.amount,
+        "payment_amount": _received(payment),
         "refunded_at": _text(refund.created),
     }
     if refund.status in ("pending", "succeeded"):
@@ -115,6 +116,11 @@ def _context(payment: Payment) -> dict[str, Any]:
         "currency": payment.currency,
         "description": payment.description,
     }
+
+
+def _received(payment: Payment) -> int:
+    """What was taken: less than the payment's amount after a partial capture."""
+    return payment.amount_received or payment.amount
 
 
 def _text(at: datetime) -> str:

@@ -1,1 +1,4 @@
-"""The offline Stripe: a stateful stand-in that the official SDKs take for the real one; imports only `core` and `ui`."""
+"""The offline Stripe: a stateful stand-in that the official SDKs take for the real one.
+
+It imports only `core` and `ui`.
+"""

@@ -7,8 +7,8 @@ was not yet marked when the process died is made again, as Stripe's may be.
 import asyncio
 import hashlib
 import heapq
-import logging
 import hmac
+import logging
 import math
 import time
 from collections import defaultdict

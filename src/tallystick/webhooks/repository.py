@@ -66,7 +66,9 @@ _DUE = "e.state = 'pending' AND e.not_before <= {now} AND e.not_before < 'infini
 
 _DUE_LANES = f"""
     SELECT l.lane FROM webhook_lanes l
-    WHERE EXISTS (SELECT 1 FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$1")})
+    -- Not EXISTS: without ORDER BY a planner without statistics collects a lane's whole backlog before its first row.
+    WHERE (SELECT e.seq FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$1")}
+           ORDER BY e.seq LIMIT 1) IS NOT NULL
     FOR UPDATE OF l SKIP LOCKED
 """
 

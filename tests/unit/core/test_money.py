@@ -39,9 +39,9 @@ def test_what_stripe_charges(amount: int, currency: str, problem: AmountProblem 
     [
         (1050, "usd", "en", "$10.50"),
         (500, "jpy", "ja", "￥500"),
-        (1234, "kwd", "en", "KWD1.234"),
-        (199950, "rsd", "en", "RSD1,999.50"),
-        (500, "ugx", "en", "UGX5"),
+        (1234, "kwd", "en", "KWD 1.234"),
+        (199950, "rsd", "en", "RSD 1,999.50"),
+        (500, "ugx", "en", "UGX 5"),
         (123450, "eur", "de", "1.234,50 €"),
         (-1050, "usd", "en", "-$10.50"),
         (999, "eur", "pt-BR", "€ 9,99"),

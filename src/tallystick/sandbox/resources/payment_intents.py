@@ -5,22 +5,9 @@ from tallystick.core.money import format_money
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.errors import ApiError, invalid, missing_param, unexpected_state
 from tallystick.sandbox.lists import page
-from tallystick.sandbox.params import (
-    LIST_FIELDS,
-    Fields,
-    anything,
-    array_of,
-    boolean,
-    currency,
-    email,
-    enum,
-    hash_of,
-    integer,
-    metadata,
-    string,
-    unsettable,
-)
+from tallystick.sandbox.params import LIST_FIELDS, string
 from tallystick.sandbox.resources import charges, common, intents, payment_flow, payment_methods
+from tallystick.sandbox.resources import payment_intent_fields as fields
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.search import SEARCH_FIELDS, search
 from tallystick.sandbox.shapes import Json
@@ -396,103 +383,15 @@ def _check_amount(amount: int, code: str) -> None:
         raise invalid(f"Amount must be a multiple of {known.step} for {code}", param="amount")
 
 
-_OPTIONS: Fields = {
-    "description": unsettable(string()),
-    "metadata": metadata,
-    "payment_method": string(),
-    "payment_method_data": payment_methods.DATA,
-    "payment_method_options": unsettable(intents.METHOD_OPTIONS),
-    "payment_method_types": array_of(string()),
-    "receipt_email": unsettable(email),
-    "setup_future_usage": unsettable(enum("off_session", "on_session")),
-    "shipping": unsettable(common.SHIPPING),
-    "excluded_payment_method_types": anything,
-    "capture_method": enum("automatic", "automatic_async", "manual"),
-    "amount_details": anything,
-    "payment_details": anything,
-    "hooks": anything,
-    **common.EXPAND,
-}
-_CONFIRM_OPTIONS: Fields = {
-    "error_on_requires_action": boolean,
-    "mandate": string(),
-    "mandate_data": anything,
-    "off_session": boolean,
-    "radar_options": anything,
-    "return_url": string(),
-    "use_stripe_sdk": boolean,
-}
-_DESCRIPTORS: Fields = {
-    "statement_descriptor": unsettable(string(22)),
-    "statement_descriptor_suffix": unsettable(string(22)),
-    "transfer_group": string(),
-    "transfer_data": anything,
-    "application_fee_amount": anything,
-}
-_CREATE: Fields = {
-    **_OPTIONS,
-    **_CONFIRM_OPTIONS,
-    **_DESCRIPTORS,
-    "amount": integer(),
-    "automatic_payment_methods": hash_of(
-        {"enabled": boolean, "allow_redirects": enum("always", "never")}, required=("enabled",)
-    ),
-    "confirm": boolean,
-    "confirmation_method": enum("automatic", "manual"),
-    "currency": currency,
-    "customer": string(),
-    "on_behalf_of": string(),
-    "payment_method_configuration": string(),
-}
-_SECRET: Fields = {"client_secret": string()}
 ROUTES = (
-    Route("POST", "payment_intents", create, _CREATE),
+    Route("POST", "payment_intents", create, fields.CREATE),
     Route("GET", "payment_intents", list_all, {**LIST_FIELDS, "customer": string()}),
     Route("GET", "payment_intents/search", search_intents, SEARCH_FIELDS),
-    Route("GET", "payment_intents/*", retrieve, {**common.EXPAND, **_SECRET}, publishable=True),
-    Route(
-        "POST",
-        "payment_intents/*",
-        update,
-        {
-            **_OPTIONS, **_DESCRIPTORS, **_SECRET,
-            "amount": integer(), "currency": currency, "customer": string(),
-            "payment_method_configuration": string(),
-        },
-    ),
-    Route(
-        "POST",
-        "payment_intents/*/confirm",
-        confirm,
-        {**_OPTIONS, **_CONFIRM_OPTIONS, **_SECRET, "amount_to_confirm": integer(1)},
-        publishable=True,
-    ),
-    Route(
-        "POST",
-        "payment_intents/*/capture",
-        capture,
-        {
-            **common.EXPAND, **_DESCRIPTORS,
-            "amount_to_capture": integer(), "final_capture": boolean, "metadata": metadata,
-            "amount_details": anything, "payment_details": anything,
-        },
-    ),
-    Route(
-        "POST",
-        "payment_intents/*/cancel",
-        cancel,
-        {
-            **common.EXPAND,
-            "cancellation_reason": enum("duplicate", "fraudulent", "requested_by_customer", "abandoned"),
-        },
-    ),
-    Route(
-        "POST",
-        "payment_intents/*/increment_authorization",
-        increment,
-        {**common.EXPAND, **_DESCRIPTORS, "amount": integer(1), "description": string(), "metadata": metadata},
-    ),
-    Route(
-        "POST", "charges/*/capture", capture_charge, {**common.EXPAND, **_DESCRIPTORS, "amount": integer(1)}
-    ),
-)  # fmt: skip
+    Route("GET", "payment_intents/*", retrieve, {**common.EXPAND, **fields.SECRET}, publishable=True),
+    Route("POST", "payment_intents/*", update, fields.UPDATE),
+    Route("POST", "payment_intents/*/confirm", confirm, fields.CONFIRM, publishable=True),
+    Route("POST", "payment_intents/*/capture", capture, fields.CAPTURE),
+    Route("POST", "payment_intents/*/cancel", cancel, fields.CANCEL),
+    Route("POST", "payment_intents/*/increment_authorization", increment, fields.INCREMENT),
+    Route("POST", "charges/*/capture", capture_charge, fields.CAPTURE_CHARGE),
+)
