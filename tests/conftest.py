@@ -9,9 +9,22 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from system import MakeDatabase, System, running_system
+import system
+from system import VERSIONS, MakeDatabase, System, running_system
 from tallystick.platform.embedded_postgres import EmbeddedPostgres
 from tallystick.platform.migrate import migrate
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back on the whole run comes last."""
+    items.sort(key=lambda item: item.path.name == "test_recorded_shapes.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sandbox_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where every sandbox of this run writes down what it answered."""
+    system.RECORDS = tmp_path_factory.mktemp("sandbox")
+    return system.RECORDS
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +54,9 @@ async def make_database(postgres_server: str) -> MakeDatabase:
     return make
 
 
-@pytest_asyncio.fixture(scope="module")
-async def system(make_database: MakeDatabase) -> AsyncIterator[System]:
+@pytest_asyncio.fixture(scope="module", name="system")
+async def shared_system(make_database: MakeDatabase, request: pytest.FixtureRequest) -> AsyncIterator[System]:
     """A running system that the tests of a module share; each test uses users of its own."""
-    async with running_system(await make_database()) as running:
+    api, webhooks = getattr(request, "param", VERSIONS[0])
+    async with running_system(await make_database(), api_version=api, webhook_version=webhooks) as running:
         yield running

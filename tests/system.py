@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import jwt
+import pytest
 import uvicorn
 from aiosmtpd.controller import Controller
 from multidict import CIMultiDictProxy
@@ -25,8 +26,18 @@ from tallystick.app import create_app, create_worker
 from tallystick.platform.settings import Settings, load_settings
 from tallystick.sandbox.server import make_server
 from tallystick.sandbox.settings import SandboxConfig
+from tallystick.sandbox.versions import NEWEST, OLDEST
 
 __all__ = ["Answer", "Mail", "MakeDatabase", "System", "free_port", "running_system", "settings_for", "token_for"]
+
+RECORDS: Path | None = None
+"""Where sandboxes write down what they answered; the run's conftest sets it."""
+
+VERSIONS = [(OLDEST, OLDEST), (NEWEST, NEWEST), (OLDEST, NEWEST), (NEWEST, OLDEST)]
+EVERY_VERSION = pytest.mark.parametrize(
+    "system", VERSIONS, indirect=True, scope="module", ids=lambda pair: f"api-{pair[0][:4]}-webhooks-{pair[1][:4]}"
+)
+"""Mark a module: its tests run at the oldest and the newest API version, and with webhooks of the other one."""
 
 MakeDatabase = Callable[[], Awaitable[str]]
 """Makes an empty, migrated database and tells its address."""
@@ -283,7 +294,12 @@ class System:
 
 @asynccontextmanager
 async def running_system(
-    database_url: str, *, workers: int = 1, record: Path | None = None, api_version: str = "2023-10-16", **changes: str
+    database_url: str,
+    *,
+    workers: int = 1,
+    api_version: str = OLDEST,
+    webhook_version: str | None = None,
+    **changes: str,
 ) -> AsyncIterator[System]:
     """A system on an empty, migrated database; `changes` are settings as environment variables."""
     api_port, sandbox_port, smtp_port = free_port(), free_port(), free_port()
@@ -299,6 +315,7 @@ async def running_system(
     catcher = _Catcher()
     smtp = Controller(catcher, hostname="127.0.0.1", port=smtp_port)
     smtp.start()
+    record = RECORDS / f"{uuid.uuid4().hex}.jsonl" if RECORDS else None
     config = SandboxConfig(public_url=sandbox_url, record=record, api_version=api_version)
     sandbox = make_server(config, host="127.0.0.1", port=sandbox_port)
     sandbox.__class__ = _Server
@@ -311,7 +328,12 @@ async def running_system(
         await system.sandbox(
             "PUT",
             "/_sandbox/webhook_endpoints",
-            {"url": f"{api_url}/api/webhooks/stripe", "secret": WEBHOOK_SECRET, "description": "tests"},
+            {
+                "url": f"{api_url}/api/webhooks/stripe",
+                "secret": WEBHOOK_SECRET,
+                "description": "tests",
+                "api_version": webhook_version or api_version,
+            },
         )
         async with serving(create_app(settings), api_port):
             for _ in range(workers):

@@ -209,16 +209,44 @@ class Receiver:
         return [item for item in self.got if item.event["type"] == kind]
 
 
+@dataclass
+class ReceiverHub:
+    """Many receivers at one port, each at a path of its own; deliveries to forgotten ones are refused."""
+
+    base: str
+    receivers: dict[str, Receiver] = field(default_factory=dict)
+
+    def add(self, path: str) -> Receiver:
+        """A new receiver at this path."""
+        self.receivers[path] = Receiver(self.base + path)
+        return self.receivers[path]
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        receiver = self.receivers.get(scope["path"])
+        if receiver is not None:
+            await receiver(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 410, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
 @contextmanager
-def running_receiver(port: int | None = None) -> Iterator[Receiver]:
-    """A receiver in a thread."""
+def running_hub(port: int | None = None) -> Iterator[ReceiverHub]:
+    """Receivers in a thread."""
     port = port or free_port()
-    receiver = Receiver(f"http://127.0.0.1:{port}/hook")
+    hub = ReceiverHub(f"http://127.0.0.1:{port}")
     config = uvicorn.Config(
-        receiver, host="127.0.0.1", port=port, log_level="error", lifespan="off", access_log=False, ws="none"
+        hub, host="127.0.0.1", port=port, log_level="error", lifespan="off", access_log=False, ws="none"
     )
     with serving(uvicorn.Server(config)):
-        yield receiver
+        yield hub
+
+
+@contextmanager
+def running_receiver(port: int | None = None) -> Iterator[Receiver]:
+    """A single receiver, at `/hook`."""
+    with running_hub(port) as hub:
+        yield hub.add("/hook")
 
 
 def refusal(error: stripe.StripeError) -> Json:

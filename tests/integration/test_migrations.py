@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 
 import tallystick.migrations
 from system import MakeDatabase
-from tallystick.platform.migrate import head_revision, migrate, schema_is_current
+from tallystick.platform.migrate import _upgrade, head_revision, migrate, schema_is_current
 
 DESIGN_DOCUMENT = {
     "users": "id email stripe_customer_id created_at updated_at",
@@ -68,3 +68,29 @@ async def test_a_schema_of_ones_own_and_two_migrators_at_once(make_database: Mak
     assert sorted(map(len, applied))[0] == 0
     assert await schema_is_current(url, "pay")
     assert await migrate(url, "pay") == []
+
+
+_SHAPE = """
+    SELECT c.table_name, c.column_name, c.data_type, c.is_nullable, c.column_default, c.numeric_precision
+    FROM information_schema.columns c WHERE c.table_schema = $1
+    UNION ALL
+    SELECT tablename, indexname, indexdef, '', '', 0 FROM pg_indexes WHERE schemaname = $1
+    UNION ALL
+    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', '', 0
+    FROM pg_constraint WHERE connamespace = $1::regnamespace
+"""
+
+
+async def test_the_short_way_and_alembics_way_make_the_same_schema(make_database: MakeDatabase) -> None:
+    url = await make_database()
+    assert await migrate(url, "short") == await _upgrade(url, "alembic")
+    connection = await asyncpg.connect(url)
+    try:
+        shapes = []
+        for schema in ("short", "alembic"):
+            rows = await connection.fetch(_SHAPE, schema)
+            shapes.append(sorted(tuple(str(value).replace(f"{schema}.", "") for value in row) for row in rows))
+    finally:
+        await connection.close()
+    assert len(shapes[0]) > 200
+    assert shapes[0] == shapes[1]

@@ -12,7 +12,7 @@ import asyncpg
 
 from system import System
 
-__all__ = ["Lists", "differences", "everything", "mails", "mirror_rows", "stripe_rows"]
+__all__ = ["Lists", "Rows", "assert_same", "everything", "mails", "mirror_rows", "stripe_rows"]
 
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = dict[str, Row]
@@ -90,10 +90,12 @@ async def stripe_rows(get: Lists, installation: str) -> dict[str, Rows]:
     }
 
 
-def differences(one: Mapping[str, Rows], other: Mapping[str, Rows]) -> list[str]:
-    """Every field in which two sets of tables differ, in words; empty when they are equal."""
+def assert_same(one: Mapping[str, Rows], other: Mapping[str, Rows]) -> None:
+    """Raise AssertionError with every field in which two sets of tables differ."""
     assert one.keys() == other.keys()
-    return [line for table in one for line in _table_differences(table, one[table], other[table])]
+    found = [line for table in one for line in _table_differences(table, one[table], other[table])]
+    if found:
+        raise AssertionError(f"{len(found)} differences:\n" + "\n".join(found[:40]))
 
 
 def _table_differences(table: str, one: Rows, other: Rows) -> Iterable[str]:

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
-from simulation.mirror import Rows, differences, mails, mirror_rows, stripe_rows
+from simulation.mirror import Rows, assert_same, mails, mirror_rows, stripe_rows
 from simulation.report import tell
 from simulation.traffic import Traffic
 from simulation.world import MakeDatabase, another_application, copy_database, stop_deliveries
@@ -27,9 +28,11 @@ SPREAD_S = 3.0
 """Over how long disordered deliveries are spread."""
 LATE_SHARE = 0.15
 """The share of events that come only when everything else has settled."""
+ORPHANS = 8
+"""Of how many intents nothing is told until then, while their charges and refunds are."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Recorded:
     """What happened once, and what an application that was told in order made of it."""
 
@@ -42,7 +45,7 @@ class Recorded:
     in_order: "Outcome"
 
 
-@dataclass
+@dataclass(repr=False)
 class Outcome:
     """What an application knows in the end."""
 
@@ -81,17 +84,14 @@ async def test_in_order_the_mirror_is_stripe(recorded: Recorded) -> None:
         "payment_intent.amount_capturable_updated", "charge.captured", "charge.refunded", "refund.failed",
         "charge.dispute.created", "charge.dispute.closed",
     }  # fmt: skip
-    assert differences(recorded.in_order.mirror, recorded.stripe) == []
+    assert_same(recorded.in_order.mirror, recorded.stripe)
     templates = {template for template, _ in recorded.in_order.mails.values()}
     assert templates >= {"payment_confirmation", "payment_failed", "refund", "refund_failed"}
 
 
-@pytest.mark.parametrize("known", ["users", "answers"])
-@pytest.mark.parametrize("seed", [1, 2, None])
+@pytest.mark.parametrize(("seed", "known"), [(1, "users"), (2, "answers"), (None, "users")])
 async def test_disorder_ends_the_same(recorded: Recorded, seed: int | None, known: str) -> None:
     """`known`: an application that knows its users only, and one that made the payments and saw only the answers."""
-    if known == "answers" and seed is None:
-        pytest.skip("one fresh seed a version is enough")
     chosen = secrets.randbelow(2**32) if seed is None else seed
     tell(f"disorder {recorded.version}, {known} known: seed {chosen}")
     start = recorded.users_only if known == "users" else recorded.answers_only
@@ -101,8 +101,8 @@ async def test_disorder_ends_the_same(recorded: Recorded, seed: int | None, know
         took = time.monotonic() - began
         found = await outcome(system)
     tell(f"  {posts} deliveries in {took:.1f} s, {_rate(found.fetches, len(recorded.events))}")
-    assert differences(found.mirror, recorded.in_order.mirror) == []
-    assert differences(found.mirror, recorded.stripe) == []
+    assert_same(found.mirror, recorded.in_order.mirror)
+    assert_same(found.mirror, recorded.stripe)
     assert found.owners == recorded.in_order.owners
     assert found.users == recorded.in_order.users
     assert found.mails == recorded.in_order.mails
@@ -122,15 +122,42 @@ async def deliver(system: System, event: Event) -> int:
 
 async def deliver_in_disorder(system: System, events: Sequence[Event], rng: random.Random) -> int:
     """Every event twice, at random moments in random order, some only when all the others have settled."""
-    late = set(rng.sample(range(len(events)), int(len(events) * LATE_SHARE)))
-    early = [event for number, event in enumerate(events) if number not in late]
-    posts = await _scatter(system, early, rng)
-    await system.quiet(90)
-    posts += await _scatter(system, [events[number] for number in late], rng)
+    late = _choose_late(events, rng)
+    posts = await _scatter(system, [event for event in events if event["id"] not in late], rng)
+    await _fetch_parents(system)
+    await system.quiet(60)
+    posts += await _scatter(system, [event for event in events if event["id"] in late], rng)
     # And what was delivered long ago comes once more.
     posts += await _scatter(system, rng.sample(list(events), 50), rng)
     await system.quiet(90)
     return posts
+
+
+def _choose_late(events: Sequence[Event], rng: random.Random) -> set[str]:
+    """The ids of some events, and of all events about a few intents, so that their refunds come to nobody."""
+    late = {event["id"] for event in rng.sample(list(events), int(len(events) * LATE_SHARE))}
+    of_intents = [event for event in events if event["data"]["object"]["object"] == "payment_intent"]
+    orphans = {event["data"]["object"]["id"] for event in rng.sample(of_intents, ORPHANS)}
+    late -= {event["id"] for event in of_intents if event["type"] == "payment_intent.created"}
+    return late | {event["id"] for event in of_intents if event["data"]["object"]["id"] in orphans}
+
+
+async def _fetch_parents(system: System) -> None:
+    """Make the events that wait for their parent so old that it is fetched, which takes a minute otherwise."""
+    for _ in range(20):
+        await asyncio.sleep(0.5)
+        waiting = await system.value(
+            """
+            WITH aged AS (
+                UPDATE webhook_events SET created_at = created_at - interval '70 seconds', not_before = now()
+                WHERE state = 'pending' AND not_before < 'infinity' AND error_message LIKE 'ParentMissing%'
+                    AND error_message NOT LIKE '%being fetched' RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM aged) + (SELECT count(*) FROM webhook_events WHERE state = 'pending')
+            """
+        )
+        if not waiting:
+            return
 
 
 async def _scatter(system: System, events: Sequence[Event], rng: random.Random) -> int:
@@ -167,8 +194,6 @@ async def outcome(system: System) -> Outcome:
 
 async def _copy_users(source: str, target: str) -> None:
     """The users, as tokens had shown them, and nothing else."""
-    import asyncpg
-
     one, other = await asyncpg.connect(source), await asyncpg.connect(target)
     try:
         rows = await one.fetch("SELECT * FROM users")

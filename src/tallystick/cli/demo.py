@@ -23,21 +23,20 @@ app = App(name="demo", help="Play a story against a running `dev`, and show and 
 @app.command
 def payment(
     *,
-    data_dir: Path | None = None,
-    fast: Annotated[bool, Parameter(negative=())] = False,
-    plain: Annotated[bool, Parameter(negative=())] = False,
-    patience: float = 15,
+    data_dir: Annotated[
+        Path | None, Parameter(help="The data folder of `dev`. Default: TALLYSTICK_DATA_DIR, else .data.")
+    ] = None,
+    fast: Annotated[
+        bool, Parameter(negative=(), help="No pauses for reading (there are none, either, where this is no terminal).")
+    ] = False,
+    plain: Annotated[bool, Parameter(negative=(), help="No colours and nothing that moves.")] = False,
+    patience: Annotated[
+        float, Parameter(help="Seconds after which a webhook, a row or a mail that has not come counts as missing.")
+    ] = 15,
 ) -> None:
     """A payment's whole story: paid, declined, confirmed with the bank, repeated, captured, refunded, cut off.
 
     Each run has a customer of its own, and can be run again. Exits with 1 if anything is not as it should be.
-
-    Parameters
-    ----------
-    data_dir: The data folder of `dev`. Default: TALLYSTICK_DATA_DIR, else .data.
-    fast: Without pauses for reading; so it is, too, where the output is no terminal.
-    plain: Without colours and moving parts.
-    patience: How many seconds to wait for a webhook, a row or a mail before it counts as missing.
     """
     if not 0 < patience <= 600:
         raise Problem("--patience: should be 1 to 600 seconds", 2)
@@ -87,7 +86,10 @@ async def _tell(story: "Story") -> None:
         await chapter.tell(story)
     story.place = f"step {steps} of {steps}, “The tally”"
     await screen.chapter(
-        steps, steps, "The tally", "Our rows beside Stripe's own, compared field by field: amounts, charges, status."
+        steps,
+        steps,
+        "The tally",
+        "Our half beside Stripe's: amounts, charges, refunds and status, read from either side.",
     )
     await tally(story)
     screen.paragraph()

@@ -31,7 +31,7 @@ _ACTOR = 9
 _WIDEST, _NARROWEST = 100, 50
 _LOOK_EVERY_S = 0.02
 # How long the next thing waits for the last one to be read. What takes longer by itself is not waited for.
-_LINE_S, _PROSE_S, _CONCLUSION_S = 0.16, 1.0, 1.0
+_LINE_S, _PROSE_S, _CONCLUSION_S = 0.12, 0.8, 0.6
 
 
 class DemoScreen:
@@ -48,8 +48,10 @@ class DemoScreen:
             force_terminal=False if plain else None,
             color_system=None if plain else "auto",
         )
-        self._moves = self._console.is_terminal
-        self._paced = sys.stdout.isatty() and not fast
+        # Colours may be forced through a pipe; what moves or waits is for somebody who watches.
+        watched = sys.stdout.isatty()
+        self._moves = watched and self._console.is_terminal
+        self._paced = watched and not fast
         self._free_at = 0.0
         self._actor = ""
 
@@ -184,4 +186,6 @@ class _Elapsed:
 
     def __rich__(self) -> Text:
         elapsed = f"{(time.monotonic() - self._began) * 1000:,.0f} ms"
-        return Text.assemble((f"waiting for {self._what}  ", "dim"), (elapsed, "yellow"))
+        # One line, whatever the width: what moves has to find its place again.
+        text = Text(no_wrap=True, overflow="ellipsis")
+        return text.append(elapsed, "yellow").append(f"  waiting for {self._what}", "dim")

@@ -70,7 +70,7 @@ def short(identity: str) -> str:
 
 
 def _shortened(text: str, payment: Payment | None) -> str:
-    """A path or a body with its long ids made short."""
+    """A path with its long ids made short."""
     for identity in (payment.id, payment.intent) if payment else ():
         text = text.replace(identity, short(identity))
     return text
@@ -90,38 +90,39 @@ class Story:
 
     # The application
 
-    async def ask(self, method: str, path: str, body: Json | None, expect: int, **options: Any) -> Reply:
-        """A request of the application to Tallystick: shown, sent, and its answer's status verified."""
-        payment: Payment | None = options.get("payment")
-        key: str | None = options.get("key")
-        await self.tell_request(method, path, body, payment=payment, key=key)
-        reply = await self.world.api(method, path, body, key)
+    async def ask(
+        self, path: str, body: Json, expect: int, *, payment: Payment | None = None, key: str | None = None
+    ) -> Reply:
+        """A POST of the application to Tallystick: shown, sent, and its answer's status verified."""
+        await self.tell_request(path, body, payment=payment, key=key)
+        reply = await self.world.api(path, body, key)
         await self.tell_answer(reply, expect)
         return reply
 
     async def tell_request(
-        self, method: str, path: str, body: Json | None, *, payment: Payment | None = None, key: str | None = None
+        self, path: str, body: Json, *, payment: Payment | None = None, key: str | None = None
     ) -> None:
         """What the application is about to send."""
-        await self.screen.line("app", Text(f"→ {method} {_shortened(path, payment)}", "bold"))
+        await self.screen.line("app", Text(f"→ POST {_shortened(path, payment)}", "bold"))
         if key:
             await self.screen.line("app", f"  Idempotency-Key: {key}", style="dim")
-        if body:
-            shown = {name: short(value) if name == "payment_method" else value for name, value in body.items()}
-            await self.screen.line("app", f"  {json.dumps(shown, ensure_ascii=False)}", style="dim")
+        shown = {name: short(value) if name == "payment_method" else value for name, value in body.items()}
+        await self.screen.line("app", f"  {json.dumps(shown, ensure_ascii=False)}", style="dim")
 
     async def tell_answer(self, reply: Reply, *expect: int) -> None:
         """What Tallystick answered: the status, and the few fields that tell."""
         check(reply.status in expect, f"the answer should be {_either(expect)}", _answered(reply))
         check(isinstance(reply.body, dict), "the answer should be a JSON object", _answered(reply))
         await self.screen.line("app", _answer(reply.status, *_telling(reply.body)), f"{reply.ms:.0f} ms")
+        if reply.body.get("client_secret") and reply.body["status"] in ("requires_payment_method", "requires_action"):
+            await self.screen.line("app", f"  client_secret {short(reply.body['client_secret'])}", style="dim")
         if reply.status >= 400:
             await self.screen.line("app", f"  “{reply.body['detail']}”")
             await self.screen.line("app", f"  {reply.body['suggested_action']}")
 
     async def begin(self, body: Json, expect: int = 201) -> tuple[Payment, Reply]:
         """The application asks for a new payment; what Stripe was asked for it is shown, too."""
-        reply = await self.ask("POST", BASE, body, expect)
+        reply = await self.ask(BASE, body, expect)
         payment = self.know(reply)
         await self.stripe_side(payment)
         return payment, reply
@@ -219,13 +220,12 @@ class Story:
             [f"should be {status}", *(f"{usd(amounts[name])} {word}" for name, word in _AMOUNTS if name in amounts)]
         )
         row = await self.wait(what, look, should, found=lambda: self._row_as_it_is(payment))
-        line = Text(f"{payment.status} → ", "dim") if payment.status != status else Text()
-        line = Text().append_text(line).append(status, "bold")
+        line = Text.assemble((f"{payment.status} → " if payment.status != status else "", "dim"), (status, "bold"))
         payment.status = status
         for name, word in _AMOUNTS:
             if row[name]:
                 line.append(f" · {usd(row[name])} {word}")
-        await self.screen.line("row", line, f"payments {short(payment.id)}")
+        await self.screen.line("row", line, short(payment.id))
 
     async def read_row(self, payment: Payment) -> Json | None:
         """The payment's row."""

@@ -63,6 +63,8 @@ async def tally(story: Story) -> None:
         check(pair.equal, f"payment {pair.id} should be equal on both sides", f"{pair.ours} is not {pair.theirs}")
     check(not theirs, "Stripe should have no payment of Ann's that we do not know", f"it has {', '.join(theirs)}")
     check(len(pairs) == len(story.payments), f"there should be {len(story.payments)} payments", f"not {len(pairs)}")
+    received, refunded = (sum(getattr(pair.ours, name) for pair in pairs) for name in ("received", "refunded"))
+    await story.conclude(f"Equal in every field: {usd(received)} received, {usd(refunded)} refunded.")
     await _webhooks(story, customer)
     await _mails(story)
     await _secrets(story)
@@ -70,9 +72,9 @@ async def tally(story: Story) -> None:
 
 async def _quiet(story: Story) -> None:
     """Let what is still on its way arrive."""
-    await story.world.control("POST", "/quiet?timeout_s=10")
 
     async def look() -> bool | None:
+        await story.world.control("POST", "/quiet?timeout_s=10")
         waiting = await story.world.row(
             "SELECT 1 AS one FROM webhook_events WHERE state = 'pending' "
             "UNION ALL SELECT 1 FROM mails WHERE state = 'queued' AND recipient = $1 LIMIT 1",
@@ -141,7 +143,7 @@ def _table(pairs: list[_Pair], *, wide: bool) -> list[Text]:
 
 def _cells(name: str, half: _Half, wide: bool) -> list[str]:
     amounts = [half.amount, half.received, half.refunded] if wide else [half.amount]
-    return [name, *(usd(amount) for amount in amounts), half.status]
+    return [name, *(usd(amount) if amount else "–" for amount in amounts), half.status]
 
 
 def _laid_out(row: list[str], widths: list[int], names: list[str], *, heading: bool) -> Text:
@@ -167,7 +169,7 @@ async def _webhooks(story: Story, customer: str) -> None:
     check(not waiting, "no webhook should be left over", f"these are: {', '.join(waiting)}")
     missing = {event["id"] for event in await _events(story, set(keys))} - {row["id"] for row in stored}
     check(not missing, "every event of Stripe's should be stored", f"these are not: {', '.join(sorted(missing))}")
-    await story.conclude(f"{len(stored)} webhooks: all that Stripe has, each stored once, none left to do")
+    await story.conclude(f"{len(stored)} webhooks: all that Stripe has, each stored once, none left to do.")
 
 
 async def _events(story: Story, keys: set[str]) -> list[Json]:
@@ -198,7 +200,7 @@ async def _mails(story: Story) -> None:
     check(once, "each mail should be in the mailbox once", f"there are {landed.total()} for {len(queued)}")
     words = {"payment_confirmation": "receipts", "payment_failed": "decline", "refund": "refund"}
     parts = ", ".join(f"{kinds[kind]} {word}" for kind, word in words.items())
-    await story.conclude(f"{landed.total()} mails, each sent once: {parts}")
+    await story.conclude(f"{landed.total()} mails, each sent once: {parts}.")
 
 
 async def _secrets(story: Story) -> None:
@@ -207,4 +209,4 @@ async def _secrets(story: Story) -> None:
     found = await story.world.row(_SECRETS, secrets)
     number = found["number"] if found else 0
     check(number == 0, "no client secret should be stored", f"{number} rows hold one")
-    await story.conclude("no client secret in any stored event, request or answer")
+    await story.conclude("No client secret in any stored event, request or answer.")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -27,8 +28,14 @@ _CALL_S = 45.0
 _SQL_S = 10.0
 
 
+_SECRET = re.compile(r"(_secret_\w{4})\w+")
+
+
 class Amiss(Exception):
-    """Something is not as it should be; says what was expected and what was found."""
+    """Something is not as it should be; says what was expected and what was found, but never a whole secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_SECRET.sub(r"\1…", message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +72,10 @@ class World:
 
     # The application
 
-    async def api(self, method: str, path: str, body: Json | None = None, key: str | None = None) -> Reply:
-        """A request to Tallystick in the customer's name."""
+    async def api(self, path: str, body: Json, key: str | None = None) -> Reply:
+        """A POST to Tallystick in the customer's name."""
         headers = {**self._token, **({"Idempotency-Key": key} if key else {})}
-        return await self._call(method, self.api_url + path, json=body, headers=headers)
+        return await self._call("POST", self.api_url + path, json=body, headers=headers)
 
     # Stripe
 

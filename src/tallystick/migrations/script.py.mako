@@ -5,7 +5,9 @@ from tallystick.migrations.sql import run
 revision = "${up_revision}"
 down_revision = ${repr(down_revision)}
 
+SQL = """
+"""
+
 
 def upgrade() -> None:
-    run("""
-    """)
+    run(SQL)

@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from alembic import op
+__all__ = ["LOCK_TIMEOUT", "run"]
 
-__all__ = ["run"]
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '4s';"
+"""A lock not had within four seconds fails the migration, rather than block traffic behind it."""
 
 
 def run(sql: str) -> None:
-    """All statements of `sql`, in one round trip; a lock not had within 4 s fails it, rather than block traffic."""
+    """All statements of `sql`, in one round trip."""
+    from alembic import op
+
     connection: Any = op.get_bind().connection.dbapi_connection
-    connection.run_async(lambda raw: raw.execute(f"SET LOCAL lock_timeout = '4s';{sql}"))
+    connection.run_async(lambda raw: raw.execute(LOCK_TIMEOUT + sql))

@@ -93,6 +93,7 @@ class RefundRow(Struct, frozen=True):
     amount: int
     currency: str
     status: str
+    release: bool
     reason: str | None
     failure_reason: str | None
     metadata: dict[str, str]

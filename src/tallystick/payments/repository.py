@@ -146,7 +146,7 @@ class PaymentRepository:
         await tx.execute(
             """
             UPDATE payments SET amount_refunded = coalesce(
-                (SELECT sum(amount) FROM refunds WHERE payment_id = payments.id AND status = ANY($2)), 0)
+                (SELECT sum(amount) FROM refunds WHERE payment_id = payments.id AND status = ANY($2) AND NOT release), 0)
             WHERE id = ANY($1)
             """,
             payment_ids,
@@ -157,7 +157,8 @@ class PaymentRepository:
         """What refunds, requested and unknown ones too, take of a payment."""
         total: int = await tx.fetchval(
             """
-            SELECT coalesce(sum(amount), 0)::bigint FROM refunds WHERE payment_id = $1 AND status = ANY($2)
+            SELECT coalesce(sum(amount), 0)::bigint FROM refunds
+            WHERE payment_id = $1 AND status = ANY($2) AND NOT release
             """,
             payment_id,
             REFUND_RESERVED,

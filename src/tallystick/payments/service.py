@@ -209,7 +209,7 @@ class StripePaymentService:
         async with self._database.connection() as connection:
             return (
                 await CHARGES.by_payment(connection, payment.id),
-                await REFUNDS.by_payment(connection, payment.id),
+                [row for row in await REFUNDS.by_payment(connection, payment.id) if not row.release],
                 await DISPUTES.by_payment(connection, payment.id),
             )
 

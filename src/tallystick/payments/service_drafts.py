@@ -111,6 +111,7 @@ class Drafts:
             amount=amount,
             currency=payment.currency,
             status="requested",
+            release=False,
             reason=wanted.reason,
             failure_reason=None,
             metadata=wanted.metadata,

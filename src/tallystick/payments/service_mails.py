@@ -86,6 +86,8 @@ def intent_mail(payment: Payment, fact: IntentFacts) -> Draft | None:
 def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> Draft | None:
     """The mail that a refund's state is worth: that it is on its way, or that it came back."""
     refund = fact.value
+    if refund.release:
+        return None
     context = {
         **_context(payment),
         "refund_id": str(refund_id or refund.id),

@@ -264,6 +264,8 @@ class PaymentRecorder:
                 continue
             if refund.status == "failed" and (row is None or row.status != "failed"):
                 await self._alert_refund_failed(tx, payment, refund)
+            if refund.status in ("failed", "canceled") and (row is None or row.status != refund.status):
+                await self._charge_changed(tx, refund.charge)
             rows[refund.id] = changed[refund.id] = self._refund_row(row, fact, payment, our_id, verdict)
         await REFUNDS.save(tx, list(changed.values()))
         await self._payments.sum_refunds(tx, sorted({row.payment_id for row in changed.values()}))
@@ -283,6 +285,7 @@ class PaymentRecorder:
             amount=refund.amount,
             currency=refund.currency,
             status=refund.status,
+            release=refund.release,
             reason=_pick(refund.reason, row.reason if row else None),
             failure_reason=_pick(refund.failure_reason, row.failure_reason if row else None),
             metadata=refund.metadata,
@@ -325,6 +328,7 @@ class PaymentRecorder:
             )
             if row is None:
                 await self._alert_dispute(tx, new)
+                await self._charge_changed(tx, dispute.charge)
         await DISPUTES.save(tx, list(changed.values()))
         for changed_row in changed.values():
             if changed_row.unsure:
@@ -334,6 +338,11 @@ class PaymentRecorder:
 
     async def _fetch_again(self, tx: Transaction, stripe_id: str) -> None:
         await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", {"object": stripe_id}, due_at=self._clock.now())
+
+    async def _charge_changed(self, tx: Transaction, charge_id: str | None) -> None:
+        """A refund that comes back and a dispute change the charge, too, and no event of the charge tells of it."""
+        if charge_id:
+            await self._fetch_again(tx, charge_id)
 
     async def _alert_dispute(self, tx: Transaction, dispute: DisputeRow) -> None:
         payload = {

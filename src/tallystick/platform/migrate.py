@@ -1,5 +1,6 @@
 """Bring a schema up to date; Alembic is loaded only when there is something to do."""
 
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,41 @@ async def _current(connection: Any, schema: str) -> str | None:
 
 
 async def migrate(url: str, schema: str) -> list[str]:
-    """Apply what is missing and return the revisions applied, oldest first; two callers take turns."""
-    if await schema_is_current(url, schema):
-        return []
+    """Apply what is missing and return the revisions applied, oldest first; two callers take turns.
+
+    A schema that has nothing yet gets the revisions' SQL directly: loading Alembic takes longer than the work.
+    """
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        current = await _current(connection, schema)
+        if current == head_revision():
+            return []
+        if current is None:
+            return await _create(connection, schema)
+        return await _upgrade(url, schema)
+    finally:
+        await connection.close()
+
+
+async def _create(connection: "asyncpg.Connection[Any]", schema: str) -> list[str]:
+    versions = [
+        importlib.import_module(f"tallystick.migrations.versions.{path.stem}")
+        for path in sorted((_FOLDER / "versions").glob("[0-9]*.py"))
+    ]
+    async with connection.transaction():
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET LOCAL search_path TO "{schema}"')
+        for version in versions:
+            await connection.execute(version.SQL)
+        # The table as Alembic makes it, so that Alembic goes on from here.
+        await connection.execute(
+            "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)"
+        )
+        await connection.execute("INSERT INTO alembic_version VALUES ($1)", head_revision())
+    return [version.revision for version in versions]
+
+
+async def _upgrade(url: str, schema: str) -> list[str]:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import text
@@ -57,7 +90,6 @@ async def migrate(url: str, schema: str) -> list[str]:
     engine = create_async_engine(re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
             await connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
             await connection.execute(text(f'SET search_path TO "{schema}"'))
             await connection.commit()

@@ -238,7 +238,7 @@ class Api:
         if not any(item[0] == "Original-Request" for item in answer.headers) and call.key is not None:
             headers.append((b"original-request", call.request_id.encode()))
         self._note(call, answer.status, None)
-        if self._engine.recorder is not None:
+        if self._engine.recorder is not None and not call.publishable:
             self._engine.recorder.add(version, answer.body)
         await _send(send, answer.status, headers, answer.body)
 

@@ -166,7 +166,7 @@ class Control:
 
     async def _reset(self, _request: Request) -> Response:
         self._engine.reset()
-        self._deliverer.reload()
+        self._deliverer.forget()
         self._api.requests.clear()
         return JSONResponse({"status": "ok"})
 

@@ -79,6 +79,13 @@ class Deliverer:
         if self._session is not None:
             await self._session.close()
 
+    def forget(self) -> None:
+        """Break off what is under way: the state it belongs to is gone."""
+        for task in self._tasks:
+            task.cancel()
+        self._results.clear()
+        self.reload()
+
     def reload(self) -> None:
         """Read all pending deliveries from the database."""
         self._waiting.clear()

@@ -7,6 +7,7 @@ transaction each object is one dict, whoever asks for it.
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tallystick.sandbox.shapes import Json, canonical, decode, encode
@@ -74,6 +75,8 @@ class Store:
     """One SQLite database. `indexed` names, by kind of object, the top-level fields that lists filter by."""
 
     def __init__(self, path: str, indexed: Mapping[str, Sequence[str]]) -> None:
+        if path != ":memory:":
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")

@@ -87,7 +87,11 @@ class Charge(Struct, frozen=True, kw_only=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """A refund; `amount` in minor units of `currency`."""
+    """A refund; `amount` in minor units of `currency`.
+
+    `release` marks what API versions before 2025-03-31.basil call a refund though no money went back: the letting go
+    of what was authorised and not captured.
+    """
 
     id: str
     amount: int
@@ -99,6 +103,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     charge: str | None
     reason: MaybeText = UNSET
     failure_reason: MaybeText = UNSET
+    release: bool = False
 
 
 class Dispute(Struct, frozen=True, kw_only=True):

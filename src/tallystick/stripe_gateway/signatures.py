@@ -68,11 +68,16 @@ def _parse(header: str) -> tuple[int, Sequence[bytes]]:
     timestamp: int | None = None
     signatures: list[bytes] = []
     for item in header.split(","):
-        name, _, value = item.partition("=")
+        name, *values = item.split("=")
+        if name not in ("t", "v1"):
+            continue
+        if not values:
+            raise SignatureInvalid("an item of the header has no value")
+        value = values[0]
         if name == "v1":
             # compare_digest refuses text beyond ASCII; as bytes it simply does not match.
             signatures.append(value.encode("utf-8", "replace"))
-        elif name == "t" and timestamp is None:
+        elif timestamp is None:
             if not (value.isascii() and value.isdecimal() and len(value) <= _TIMESTAMP_MAX_DIGITS):
                 raise SignatureInvalid("the timestamp is not a number")
             timestamp = int(value)

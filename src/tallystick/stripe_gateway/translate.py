@@ -126,6 +126,8 @@ def refund(obj: Json) -> Refund:
         charge=reference(obj.get("charge")),
         reason=obj.get("reason", UNSET),
         failure_reason=obj.get("failure_reason", UNSET),
+        # A refund that moved money has its balance transaction from the start.
+        release=obj.get("status") == "succeeded" and obj.get("balance_transaction", "") is None,
     )
 
 

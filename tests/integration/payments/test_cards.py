@@ -2,7 +2,9 @@
 
 import pytest
 
-from system import System, unique
+from system import EVERY_VERSION, System, unique
+
+pytestmark = EVERY_VERSION
 
 SUCCEED = ["4242424242424242", "4000056655665556", "5555555555554444", "378282246310005"]
 

@@ -26,6 +26,7 @@ from tallystick.platform.database import Database, Transaction
 from tallystick.webhooks.errors import ParentMissing
 from tallystick.webhooks.models import StoredEvent
 from tallystick.webhooks.registry import Registry
+from tallystick.webhooks.repository import WebhookEventRepository
 
 FAILS = "payment_intent.payment_failed"
 
@@ -484,3 +485,40 @@ async def test_events_behind_a_parked_object_are_looked_at_once(inbox: Inbox) ->
     assert await processor.drain() == 0
     rows = await inbox.fetch("SELECT count(*) AS n FROM webhook_events WHERE not_before = 'infinity'")
     assert rows[0]["n"] == 10
+
+
+async def two_lanes_of_one_object(inbox: Inbox) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A payment method's failing event in one customer's lane, parked, and a good one in another's."""
+    inbox.registry.register("payment_method.attached", lambda event: [event.object["nowhere"]], apply_facts)
+    inbox.registry.register("payment_method.updated", to_facts, apply_facts)
+    bad = make_event("payment_method.attached", "pm_1", object="payment_method", customer="cus_1")
+    other = make_event("payment_method.updated", "pm_1", object="payment_method", customer="cus_2")
+    await inbox.deliver(bad)
+    await inbox.processor().drain()
+    await inbox.deliver(other)
+    assert len({row["lane"] for row in await inbox.events()}) == 2
+    return bad, other
+
+
+async def test_an_object_is_held_up_in_every_lane_it_is_in(inbox: Inbox) -> None:
+    bad, other = await two_lanes_of_one_object(inbox)
+    await inbox.processor().drain()
+    assert await inbox.applied() == []
+    await inbox.service.discard(bad["id"], "a test")
+    await inbox.processor().drain()
+    assert await inbox.applied() == [other["id"]]
+
+
+async def test_an_event_is_not_forgotten_when_its_object_is_released_while_it_is_set_aside(inbox: Inbox) -> None:
+    bad, other = await two_lanes_of_one_object(inbox)
+    found, lane = (await inbox.event(bad["id"]))["id"], (await inbox.event(other["id"]))["lane"]
+    async with inbox.database.transaction() as tx:
+        await WebhookEventRepository().discard(tx, found, "a test", inbox.clock.at)
+        await WebhookEventRepository().release(tx, [found], inbox.clock.at)
+        # Sees the object parked; must wait for us to learn that it is not any more.
+        worker = asyncio.create_task(inbox.processor().work_lane(lane))
+        await asyncio.sleep(0.2)
+        assert not worker.done()
+    await worker
+    await inbox.processor().drain()
+    assert await inbox.applied() == [other["id"]]

@@ -1,5 +1,7 @@
 """The parameters of the PaymentIntents API, as the SDK's types and the API reference list them."""
 
+from typing import Any
+
 from tallystick.sandbox.params import (
     Fields,
     anything,
@@ -17,6 +19,12 @@ from tallystick.sandbox.params import (
 from tallystick.sandbox.resources import common, intents, payment_methods
 
 __all__ = ["CANCEL", "CAPTURE", "CAPTURE_CHARGE", "CONFIRM", "CREATE", "INCREMENT", "SECRET", "UPDATE"]
+
+
+def _off_session(value: Any, path: str) -> bool:
+    """`true`, `false`, or the older `one_off` and `recurring`, which both mean true."""
+    return value in ("one_off", "recurring") or boolean(value, path)
+
 
 OPTIONS: Fields = {
     "description": unsettable(string()),
@@ -39,7 +47,7 @@ CONFIRM_OPTIONS: Fields = {
     "error_on_requires_action": boolean,
     "mandate": string(),
     "mandate_data": anything,
-    "off_session": boolean,
+    "off_session": _off_session,
     "radar_options": anything,
     "return_url": string(),
     "use_stripe_sdk": boolean,
