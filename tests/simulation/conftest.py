@@ -6,8 +6,7 @@ import pytest
 import pytest_asyncio
 
 from simulation.report import LINES
-from simulation.world import MakeDatabase
-from system import System, running_system
+from system import MakeDatabase, System, running_system
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -196,7 +196,6 @@ def _is_release(refund: Mapping[str, Any]) -> bool:
 
 def _plain(row: Row) -> Row:
 
-
     return {name: json.loads(value) if name == "metadata" else value for name, value in row.items()}
 
 

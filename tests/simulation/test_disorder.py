@@ -16,8 +16,8 @@ import pytest_asyncio
 from simulation.mirror import Rows, assert_same, mails, mirror_rows, stripe_rows
 from simulation.report import tell
 from simulation.traffic import Traffic
-from simulation.world import MakeDatabase, another_application, copy_database, stop_deliveries
-from system import WEBHOOK_SECRET, System, running_system
+from simulation.world import another_application, copy_database, stop_deliveries
+from system import WEBHOOK_SECRET, MakeDatabase, System, running_system
 from tallystick.sandbox.versions import NEWEST, OLDEST
 from tallystick.stripe_gateway.signatures import sign
 

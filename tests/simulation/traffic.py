@@ -227,11 +227,11 @@ class Traffic:
         await it.door.confirm(it.user, await self._create(it), it.bad_card)
 
     async def _authenticates(self, it: Story) -> None:
-        await self._challenge(await self._create(it, card=SECURE), "complete")
+        await self._system.authenticate(await self._create(it, card=SECURE))
 
     async def _fails_to_authenticate(self, it: Story) -> None:
         intent = await self._create(it, card=SECURE)
-        await self._challenge(intent, "fail")
+        await self._system.authenticate(intent, "fail")
         if it.amount % 2:
             await it.door.confirm(it.user, intent, it.card)
 
@@ -264,8 +264,3 @@ class Traffic:
     async def _disputed(self, it: Story) -> None:
         card = "pm_card_createDispute" if it.amount % 3 else "pm_card_createDisputeInquiry"
         await self._create(it, card=card)
-
-    async def _challenge(self, intent: str, outcome: str) -> None:
-        url = f"{self._system.sandbox_url}/_sandbox/authenticate/{intent}/{outcome}"
-        async with self._system.http.post(url, headers={"Accept": "application/json"}) as response:
-            assert response.status == 200, await response.text()

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -11,10 +11,7 @@ import asyncpg
 from system import System, free_port, serving, settings_for
 from tallystick.app import create_app
 
-__all__ = ["MakeDatabase", "another_application", "copy_database", "drop_database", "stop_deliveries"]
-
-MakeDatabase = Callable[[], Awaitable[str]]
-"""The fixture `make_database`."""
+__all__ = ["another_application", "copy_database", "drop_database", "stop_deliveries"]
 
 
 @asynccontextmanager

@@ -91,7 +91,7 @@ def _places(plan: Plan) -> Table:
     table.add_column(min_width=10, style="bold")
     table.add_column(overflow="fold")
     table.add_column(style="dim")
-    rows = [("API", plan.api_url, "/docs describes it")]
+    rows = [("API", plan.api_url, "/api/openapi.json")]
     if plan.sandbox_url:
         rows.append(("Sandbox", plan.sandbox_url, "Stripe, offline"))
     elif plan.polls_events:

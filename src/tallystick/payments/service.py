@@ -99,11 +99,12 @@ class StripePaymentService:
 
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
             payment = self._drafts.payment(actor, wanted, customer, payment_id, self._clock.now())
+            stored: dict[str, Any] = {"params": params, "revision": 0}
             if not await self._payments.insert(tx, payment):
-                raise KeyInProgress(retry_after_s=1)
-            return await self._attempt(
-                tx, request, key_id, "payment.create", {"params": params, "revision": 0}, payment=payment, actor=actor
-            )
+                # This database has lost the request (it was restored), and was told of its payment since.
+                payment = await self._locked(tx, payment_id)
+                stored |= {"intent": payment.stripe_payment_intent_id, "revision": payment.revision}
+            return await self._attempt(tx, request, key_id, "payment.create", stored, payment=payment, actor=actor)
 
         return await self._execute(request, prepare)
 
@@ -179,17 +180,16 @@ class StripePaymentService:
 
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
             row = await self._locked(tx, payment.id)
-            amount = await self._refundable(tx, row, wanted.amount)
-            await REFUNDS.save(tx, [self._drafts.refund(row, refund_id, amount, wanted, self._clock.now())])
+            refund = await REFUNDS.get(tx, refund_id)
+            if refund is None:
+                amount = await self._refundable(tx, row, wanted.amount)
+                refund = self._drafts.refund(row, refund_id, amount, wanted, self._clock.now())
+                await REFUNDS.save(tx, [refund])
+            # A refund that is known at Stripe is one of a lost request, as in `create`.
+            params = self._drafts.refund_params(row, refund_id, refund.amount, wanted)
+            stored = {"params": params, "refund": refund.stripe_refund_id}
             return await self._attempt(
-                tx,
-                request,
-                key_id,
-                "refund.create",
-                {"params": self._drafts.refund_params(row, refund_id, amount, wanted)},
-                payment=row,
-                actor=actor,
-                refund_id=refund_id,
+                tx, request, key_id, "refund.create", stored, payment=row, actor=actor, refund_id=refund_id
             )
 
         return await self._execute(request, prepare)

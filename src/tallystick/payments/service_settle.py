@@ -31,7 +31,7 @@ from tallystick.stripe_gateway.errors import (
     GatewayRejected,
     GatewayUnavailable,
 )
-from tallystick.stripe_gateway.objects import Answer, PaymentIntent, Refund
+from tallystick.stripe_gateway.objects import Answer, Failure, PaymentIntent, Refund
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.webhooks.service import StripeWebhookService
 
@@ -87,6 +87,8 @@ class AttemptSettler:
         key, params = attempt.stripe_idempotency_key, attempt.request["params"]
         intent_id = attempt.request.get("intent", "")
         try:
+            if known := await self._known(attempt):
+                return known
             match attempt.kind:
                 case "payment.create":
                     return await self._stripe.create_payment_intent(params, key)
@@ -299,6 +301,8 @@ class AttemptSettler:
         Lists are consistent at Stripe, search is not and is therefore never asked.
         """
         try:
+            if known := await self._known(attempt):
+                return known
             if attempt.kind == "payment.create":
                 return await self._look_for_intent(attempt)
             if attempt.kind == "refund.create":
@@ -306,9 +310,17 @@ class AttemptSettler:
             answer = await self._stripe.retrieve_payment_intent(attempt.request["intent"])
         except GatewayError as error:
             return error
-        return answer if await self._shows(attempt, answer.value) else None
+        return _as_answered(attempt, answer) if await self._shows(attempt, answer.value) else None
 
-    async def _look_for_intent(self, attempt: Attempt) -> Answer[PaymentIntent] | None:
+    async def _known(self, attempt: Attempt) -> Outcome | None:
+        """What became of a create whose object was known before it was sent: this request had made it before."""
+        if attempt.kind == "payment.create" and (intent_id := attempt.request.get("intent")):
+            return _as_answered(attempt, await self._stripe.retrieve_payment_intent(intent_id))
+        if attempt.kind == "refund.create" and (refund_id := attempt.request.get("refund")):
+            return await self._stripe.retrieve_refund(refund_id)
+        return None
+
+    async def _look_for_intent(self, attempt: Attempt) -> Outcome | None:
         intent_id = await self._event_object(attempt, "pi_")
         if intent_id is None:
             since = to_unix(attempt.sent_at - timedelta(hours=1))
@@ -316,7 +328,9 @@ class AttemptSettler:
             for intent in await self._stripe.list_payment_intents(customer, created_from=since):
                 if intent.metadata.get(META_PAYMENT) == str(attempt.payment_id):
                     intent_id = intent.id
-        return await self._stripe.retrieve_payment_intent(intent_id) if intent_id else None
+        if intent_id is None:
+            return None
+        return _as_answered(attempt, await self._stripe.retrieve_payment_intent(intent_id))
 
     async def _look_for_refund(self, attempt: Attempt) -> Answer[Refund] | None:
         for refund in await self._stripe.list_refunds(attempt.request["params"]["payment_intent"]):
@@ -357,3 +371,19 @@ class AttemptSettler:
 
         await self._database.run(record)
         log.warning("attempt.abandoned", attempt=str(attempt.id), kind=attempt.kind)
+
+
+def _as_answered(attempt: Attempt, answer: Answer[PaymentIntent]) -> Outcome:
+    """A retrieved intent as the answer to the attempt: a decline, where it was to charge and that failed."""
+    intent = answer.value
+    charges = attempt.kind == "payment.confirm" or bool(attempt.request["params"].get("confirm"))
+    if not charges or intent.status != "requires_payment_method" or not isinstance(intent.failure, Failure):
+        return answer
+    return GatewayDeclined(
+        intent.failure.code,
+        intent.failure.decline_code,
+        charge_id=intent.failure.charge_id,
+        payment_intent=intent,
+        at=answer.at,
+        request_id=answer.request_id,
+    )

@@ -60,7 +60,7 @@ class Context:
         """Store a new or changed object; searchable kinds enter the search index after the lag."""
         seq = self.store.put(value)
         # Payments without metadata cannot be told apart by a search, so the index is spared them.
-        if value["object"] in _SEARCHABLE and (value.get("metadata") or value["object"] == "customer"):
+        if value["object"] in _SEARCHABLE and (value.get("metadata") or value["object"] in _FINDABLE):
             self.store.execute(
                 "INSERT OR IGNORE INTO search_pending VALUES (?, ?, ?)",
                 seq,
@@ -95,4 +95,5 @@ class Context:
         )
 
 
-_SEARCHABLE = frozenset({"customer", "payment_intent", "charge"})
+_FINDABLE = frozenset({"customer", "price", "product"})
+_SEARCHABLE = _FINDABLE | {"charge", "payment_intent"}

@@ -9,8 +9,8 @@ from tallystick.sandbox.shapes import Json, clone
 
 __all__ = ["Include", "expand"]
 
-Include = Callable[[Context, Json], Json]
-"""Builds a list that an object prints only when it is expanded, `charge.refunds` for one."""
+Include = Callable[[Context, Json], Any]
+"""Builds what an object prints only when it is expanded, `charge.refunds` for one; None leaves it out."""
 
 _MAX_LEVELS = 4
 
@@ -71,7 +71,11 @@ class _Walker:
         include = self._includes.get((kind, steps[0]))
         if include is not None:
             if not owner.get(steps[0]):
-                owner[steps[0]] = clone(include(self._ctx, owner))
+                found = include(self._ctx, owner)
+                if found is None:
+                    # `tiers` of a price without tiers: no key at all.
+                    return
+                owner[steps[0]] = clone(found)
             self._below(owner[steps[0]], steps[1:], path)
             return
         node: Any = owner
@@ -103,7 +107,11 @@ class _Walker:
                 holder[field][index] = clone(found)
                 self.walk(holder[field][index], rest, path)
 
-    def _below(self, listed: Json, rest: list[str], path: str) -> None:
+    def _below(self, listed: Any, rest: list[str], path: str) -> None:
+        if not isinstance(listed, dict) or "object" not in listed:
+            if rest:
+                raise invalid(f"This property cannot be expanded ({path}).")
+            return
         # `refunds.charge` reaches through a nested list without naming `data`.
         if rest and rest[0] != "data":
             rest = ["data", *rest]

@@ -31,7 +31,10 @@ _CLAUSE = re.compile(
     re.VERBOSE,
 )
 _JOIN = re.compile(r"\s+(AND|OR|and|or)\s+|\s+")
-_TEXT_FIELDS = ("email", "name", "phone", "description", "customer", "status", "currency", "payment_intent")
+_TEXT_FIELDS = (
+    "email", "name", "phone", "description", "customer", "status", "currency", "payment_intent",
+    "lookup_key", "product", "type", "url",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class _Loaded:
 
 
 class Store:
-    """One SQLite database. `indexed` names, by kind of object, the top-level fields that lists filter by."""
+    """One SQLite database. `indexed` names, by kind of object, the fields (dotted inside hashes) that lists filter by."""
 
     def __init__(self, path: str, indexed: Mapping[str, Sequence[str]]) -> None:
         if path != ":memory:":
@@ -129,6 +129,19 @@ class Store:
     def stored(self, object_id: str) -> Json:
         """A fresh copy of the object as it was last stored: the `before` of a change."""
         value: Json = decode(self._loaded[object_id].body)
+        return value
+
+    def keep_last_form(self, object_id: str) -> None:
+        """Before an object becomes a stub."""
+        self.set_note(object_id, "last_form", self._loaded[object_id].body.decode())
+
+    def last_form(self, object_id: str) -> Json | None:
+        """The object, a deleted one as it last was (where that was kept)."""
+        found = self.get(object_id)
+        if found is None or not found.get("deleted"):
+            return found
+        kept = self.note(object_id, "last_form")
+        value: Json = decode(kept) if kept else found
         return value
 
     def body(self, value: Json) -> bytes | None:
@@ -209,8 +222,14 @@ class Store:
     def _refs(self, value: Json) -> dict[str, str]:
         if value.get("deleted") is True:
             return {}
-        fields = self._indexed.get(value["object"], ())
-        return {field: text for field in fields if isinstance(text := value.get(field), str)}
+        found = {}
+        for field in self._indexed.get(value["object"], ()):
+            item = value.get(field) if "." not in field else _within(value, field)
+            if isinstance(item, str):
+                found[field] = item
+            elif isinstance(item, bool):
+                found[field] = "true" if item else "false"
+        return found
 
     def _update_refs(self, kind: str, known: _Loaded, refs: Mapping[str, str]) -> None:
         if known.refs == refs:
@@ -222,3 +241,10 @@ class Store:
             )
         for field, text in refs.items() - known.refs.items():
             self._db.execute("INSERT INTO refs VALUES (?, ?, ?, ?)", (kind, field, text, known.seq))
+
+
+def _within(value: Json, path: str) -> Any:
+    found: Any = value
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found

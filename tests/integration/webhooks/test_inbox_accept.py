@@ -11,14 +11,14 @@ import pytest
 
 from integration.webhooks.inbox_kit import SECRET, Inbox, body_of, call, make_event, make_settings
 from tallystick.core.clock import to_unix
-from tallystick.platform.database import Connection, Database
+from tallystick.platform.database import Connection, Database, listen
 from tallystick.stripe_gateway.signatures import sign
 from tallystick.webhooks.controller import WebhookController
 from tallystick.webhooks.envelope import read_envelope
 from tallystick.webhooks.errors import InboxUnavailable
 from tallystick.webhooks.group_commit import GroupCommitter
 from tallystick.webhooks.models import Envelope
-from tallystick.webhooks.repository import WebhookEventRepository
+from tallystick.webhooks.repository import CHANNEL, WebhookEventRepository
 
 
 async def test_an_event_is_stored_with_all_that_later_steps_need(inbox: Inbox) -> None:
@@ -227,6 +227,22 @@ async def test_requests_share_commits(inbox: Inbox) -> None:
     assert sum(flushes) == 200
     assert max(flushes) == 64
     assert len(flushes) <= 5
+
+
+async def test_a_flush_is_told_once_and_a_duplicate_not_at_all(inbox: Inbox) -> None:
+    told: list[None] = []
+    stop = asyncio.Event()
+    listening = asyncio.create_task(listen(inbox.database, CHANNEL, lambda: told.append(None), stop))
+    while not told:
+        await asyncio.sleep(0.01)
+    told.clear()
+    bodies = [body_of(make_event()) for _ in range(128)]
+    for _ in range(2):
+        await asyncio.gather(*(inbox.post(body) for body in bodies))
+        await asyncio.sleep(0.2)
+    stop.set()
+    await listening
+    assert 1 <= len(told) <= 4
 
 
 async def test_no_answer_before_the_commit(inbox: Inbox) -> None:

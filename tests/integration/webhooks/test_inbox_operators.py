@@ -15,7 +15,7 @@ FAILS = "payment_intent.payment_failed"
 
 
 async def with_dead_letter(inbox: Inbox) -> tuple[str, dict[str, bool]]:
-    inbox.settings = make_settings(WEBHOOK_MAX_RETRIES="0")
+    inbox.settings = make_settings(WEBHOOK_MAX_RETRIES="1")
     broken = {"is": True}
 
     async def record(tx: Transaction, facts: Sequence[Any]) -> None:
@@ -27,7 +27,10 @@ async def with_dead_letter(inbox: Inbox) -> tuple[str, dict[str, bool]]:
     event = make_event(FAILS, "pi_1")
     await inbox.deliver(event)
     await inbox.processor().drain()
-    assert (await inbox.event(event["id"]))["state"] == "dead"
+    inbox.clock.advance(seconds=2)
+    await inbox.processor().drain()
+    row = await inbox.event(event["id"])
+    assert (row["state"], row["retry_count"]) == ("dead", 1)
     return event["id"], broken
 
 

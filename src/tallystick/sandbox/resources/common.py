@@ -1,10 +1,12 @@
 """Parameters and small rules that several objects share."""
 
+from tallystick.sandbox.context import Context
 from tallystick.sandbox.params import Fields, anything, array_of, email, hash_of, metadata, string, unsettable
 from tallystick.sandbox.shapes import Json
 
 __all__ = [
-    "ADDRESS", "EMPTY_ADDRESS", "EXPAND", "SHIPPING", "address", "billing_details", "merge_metadata", "shipping",
+    "ADDRESS", "EMPTY_ADDRESS", "EXPAND", "SHIPPING", "address", "billing_details", "delete", "flag",
+    "merge_metadata", "shipping",
 ]  # fmt: skip
 
 EXPAND: Fields = {"expand": array_of(string())}
@@ -73,3 +75,18 @@ def merge_metadata(old: dict[str, str], given: Json | None) -> dict[str, str]:
         return {}
     merged = {**old, **given}
     return {key: value for key, value in merged.items() if value is not None}
+
+
+def flag(value: bool | None) -> str | None:
+    """A boolean as the lists' index has it."""
+    return None if value is None else str(value).lower()
+
+
+def delete(ctx: Context, value: Json) -> Json:
+    """Turn an object into its stub. What still refers to it finds its last form in `Store.last_form`."""
+    ctx.store.keep_last_form(value["id"])
+    stub = {"id": value["id"], "object": value["object"], "deleted": True}
+    value.clear()
+    value.update(stub)
+    ctx.store.put(value)
+    return value

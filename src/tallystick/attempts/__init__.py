@@ -1,0 +1,1 @@
+"""Writes to Stripe that move money or make something: stored before they are sent, settled whatever happens."""

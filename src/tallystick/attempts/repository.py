@@ -1,0 +1,103 @@
+"""SQL of attempts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from tallystick.attempts.models import Attempt
+from tallystick.platform.database import Connection, Transaction
+
+__all__ = ["AttemptRepository"]
+
+_NAMES = Attempt.__struct_fields__
+_COLUMNS = ", ".join(_NAMES)
+_MARKS = ", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))
+_NEXT = len(_NAMES) + 1
+
+
+class AttemptRepository:
+    """Reads and writes `attempts`."""
+
+    async def insert(self, tx: Transaction, attempt: Attempt, *, lease_until: datetime, now: datetime) -> None:
+        """Store an attempt; a second open one with its `lock_key` violates a unique index."""
+        await tx.execute(
+            f"""
+            INSERT INTO attempts ({_COLUMNS}, lease_until, created_at, updated_at)
+            VALUES ({_MARKS}, ${_NEXT}, ${_NEXT + 1}, ${_NEXT + 1})
+            """,
+            *(getattr(attempt, name) for name in _NAMES),
+            lease_until,
+            now,
+        )
+
+    async def find_by_key(self, connection: Connection, idempotency_key_id: UUID) -> tuple[Attempt, datetime] | None:
+        """The attempt that a claimed key guards, and until when its lease runs."""
+        row = await connection.fetchrow(
+            f"SELECT {_COLUMNS}, lease_until FROM attempts WHERE idempotency_key_id = $1", idempotency_key_id
+        )
+        return (Attempt(*row[:-1]), row[-1]) if row else None
+
+    async def lock_open(self, tx: Transaction, attempt_id: UUID) -> bool:
+        """Lock the attempt; False if somebody has settled it."""
+        found = await tx.fetchval(
+            "SELECT id FROM attempts WHERE id = $1 AND state IN ('requested', 'unknown') FOR UPDATE", attempt_id
+        )
+        return found is not None
+
+    async def end(
+        self,
+        tx: Transaction,
+        attempt_id: UUID,
+        state: str,
+        now: datetime,
+        *,
+        error_code: str | None = None,
+        decline_code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        await tx.execute(
+            """
+            UPDATE attempts SET state = $2, updated_at = $3, error_code = $4, decline_code = $5,
+                stripe_request_id = coalesce($6, stripe_request_id)
+            WHERE id = $1
+            """,
+            attempt_id,
+            state,
+            now,
+            error_code,
+            decline_code,
+            request_id,
+        )
+
+    async def delete(self, tx: Transaction, attempt_id: UUID) -> None:
+        """Forget an attempt that certainly never happened, so that its key can be used again."""
+        await tx.execute("DELETE FROM attempts WHERE id = $1", attempt_id)
+
+    async def take_due(
+        self, connection: Connection, wall: datetime, lease_until: datetime, limit: int
+    ) -> list[Attempt]:
+        """Open attempts whose lease has run out, leased to the caller."""
+        rows = await connection.fetch(
+            f"""
+            UPDATE attempts SET lease_until = $2, looks = looks + 1
+            WHERE id IN (
+                SELECT id FROM attempts WHERE state IN ('requested', 'unknown') AND lease_until < $1
+                ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
+            )
+            RETURNING {_COLUMNS}
+            """,
+            wall,
+            lease_until,
+            limit,
+        )
+        return [Attempt(*row) for row in rows]
+
+    async def postpone(self, connection: Connection, attempt_id: UUID, lease_until: datetime) -> None:
+        """Mark an attempt's outcome as unknown, to be looked at again at `lease_until`."""
+        await connection.execute(
+            """
+            UPDATE attempts SET state = 'unknown', lease_until = $2
+            WHERE id = $1 AND state IN ('requested', 'unknown')
+            """,
+            attempt_id,
+            lease_until,
+        )

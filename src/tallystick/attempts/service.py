@@ -1,0 +1,312 @@
+"""`AttemptService`: the three steps of a write to Stripe, and settling what nobody knows.
+
+(1) One transaction claims the idempotency key and stores the attempt. (2) It is sent, with no transaction open.
+(3) One transaction records its outcome and stores the answer. An attempt left behind by a crash, or whose outcome is
+unknown, is repeated with the same key for ten minutes, and after that only looked for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from tallystick.attempts.errors import AttemptAbandoned, OperationInProgress
+from tallystick.attempts.models import SECRET_OF, Attempt, Operation, Settled, attempt_view
+from tallystick.attempts.repository import AttemptRepository
+from tallystick.core.clock import Clock
+from tallystick.core.errors import DomainError, Unavailable, problem
+from tallystick.core.ids import new_id
+from tallystick.platform import idempotency
+from tallystick.platform.database import WEATHER, Database, Transaction
+from tallystick.platform.idempotency import Claimed, IdempotentRequest, InProgress, KeyInProgress, StoredAnswer
+from tallystick.platform.work import backoff, pause
+from tallystick.stripe_gateway.errors import (
+    GatewayDeclined,
+    GatewayError,
+    GatewayOutcomeUnknown,
+    GatewayRejected,
+    GatewayUnavailable,
+)
+from tallystick.stripe_gateway.objects import Answer
+from tallystick.stripe_gateway.service import StripeService
+
+__all__ = ["AttemptService", "Prepare"]
+
+log = structlog.get_logger()
+
+REPEAT_WITHIN = timedelta(minutes=10)
+_WAIT_S = 10.0
+_WAIT_POLL_S = 0.1
+_POLL_S = 2.0
+_BATCH = 8
+
+Prepare: TypeAlias = Callable[[Transaction, UUID], Awaitable[Attempt]]
+"""Step 1 inside the claiming transaction: check, lock, and store an attempt for the key of this id."""
+Outcome: TypeAlias = Answer[Any] | GatewayError
+
+
+class AttemptService:
+    """Executes attempts for requests, and settles those that requests left behind."""
+
+    def __init__(self, database: Database, clock: Clock, stripe: StripeService, installation_id: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._stripe = stripe
+        self._installation = installation_id
+        self._repository = AttemptRepository()
+        self._operations: dict[str, Operation] = {}
+
+    def register(self, kinds: Mapping[str, Operation]) -> None:
+        """Let attempts of these kinds be made; a second operation for a kind is a ValueError."""
+        if taken := self._operations.keys() & kinds.keys():
+            raise ValueError(f"there is an operation for {', '.join(sorted(taken))} already")
+        self._operations.update(kinds)
+
+    # For requests
+
+    async def execute(self, request: IdempotentRequest, prepare: Prepare) -> Settled:
+        """Do a request once: prepare, send and settle it, or tell what became of its first sending.
+
+        Raises:
+            Unavailable: nothing happened, and the key is free again.
+            KeyInProgress: the first sending is still under way after ten seconds.
+            OperationInProgress: another attempt holds the same lock.
+        """
+        for _ in range(int(_WAIT_S / _WAIT_POLL_S)):
+            claimed = await self._claim(request, prepare)
+            if isinstance(claimed, Attempt):
+                return await self._settle(claimed, await self._send(claimed))
+            if isinstance(claimed, StoredAnswer):
+                return Settled(claimed.status, claimed.body)
+            standing = await self._standing(claimed)
+            if standing is not None:
+                return standing
+            await asyncio.sleep(_WAIT_POLL_S)
+        raise KeyInProgress(retry_after_s=2)
+
+    async def store(
+        self,
+        tx: Transaction,
+        request: IdempotentRequest,
+        key_id: UUID,
+        kind: str,
+        stored: dict[str, Any],
+        *,
+        user_id: UUID | None,
+        subject_id: UUID | None,
+        part_id: UUID | None = None,
+        lock_key: str | None = None,
+    ) -> Attempt:
+        """Store an attempt in step 1. Its key at Stripe is the same for every repeat, whatever database remembers it."""
+        wall = self._clock.wall()
+        attempt = Attempt(
+            id=new_id(),
+            kind=kind,
+            user_id=user_id,
+            subject_id=subject_id,
+            part_id=part_id,
+            lock_key=lock_key,
+            idempotency_key_id=key_id,
+            stripe_idempotency_key=f"tallystick-{request.derive(kind, self._installation, request.route)}",
+            request=stored,
+            state="requested",
+            sent_at=wall,
+            looks=0,
+        )
+        await self._repository.insert(tx, attempt, lease_until=wall + self._lease, now=self._clock.now())
+        return attempt
+
+    async def _claim(self, request: IdempotentRequest, prepare: Prepare) -> Attempt | StoredAnswer | InProgress:
+        async def claim(tx: Transaction) -> Attempt | StoredAnswer | InProgress:
+            claimed = await idempotency.claim(tx, request, self._clock.wall())
+            return await prepare(tx, claimed.id) if isinstance(claimed, Claimed) else claimed
+
+        try:
+            return await self._database.run(claim)
+        except asyncpg.UniqueViolationError as error:
+            raise OperationInProgress(retry_after_s=1) from error
+
+    async def _standing(self, claimed: InProgress) -> Settled | None:
+        """202 for a repeat of a request whose outcome nobody knows; None while its first sender is at work."""
+        async with self._database.connection() as connection:
+            found = await self._repository.find_by_key(connection, claimed.id)
+        if found is None:
+            return None
+        attempt, lease_until = found
+        if attempt.state == "unknown" or lease_until < self._clock.wall():
+            return await self._stand(attempt)
+        return None
+
+    @property
+    def _lease(self) -> timedelta:
+        """How long an attempt belongs to whoever sends it."""
+        return timedelta(seconds=self._stripe.longest_call_s + 10)
+
+    def _operation(self, attempt: Attempt) -> Operation:
+        return self._operations[attempt.kind]
+
+    # Step 2
+
+    async def _send(self, attempt: Attempt) -> Outcome:
+        try:
+            return await self._operation(attempt).send(attempt)
+        except GatewayError as error:
+            return error
+
+    # Step 3
+
+    async def _settle(self, attempt: Attempt, outcome: Outcome) -> Settled:
+        if isinstance(outcome, GatewayOutcomeUnknown):
+            return await self._stand(attempt, postpone=True)
+
+        async def record(tx: Transaction) -> Settled | None:
+            if not await self._repository.lock_open(tx, attempt.id):
+                return None
+            return await self._end(tx, attempt, outcome)
+
+        settled = await self._database.run(record)
+        if settled is None:
+            return await self._stand(attempt)
+        if settled.status == Unavailable.status:
+            raise Unavailable(retry_after_s=1)
+        return settled
+
+    async def _stand(self, attempt: Attempt, *, postpone: bool = False) -> Settled:
+        """Where an attempt stands that this caller cannot settle: its stored answer, else 202 with what is known."""
+        async with self._database.transaction() as tx:
+            if postpone:
+                await self._repository.postpone(tx, attempt.id, self._clock.wall() + timedelta(seconds=2))
+            stored = None
+            if attempt.idempotency_key_id:
+                stored = await idempotency.stored(tx, attempt.idempotency_key_id)
+            if stored is not None:
+                return Settled(stored.status, stored.body)
+            view = await self._operation(attempt).view(tx, attempt)
+            return Settled(202, {**view, "attempt": {**attempt_view(attempt), "state": "unknown"}})
+
+    async def _end(self, tx: Transaction, attempt: Attempt, outcome: Outcome) -> Settled:
+        if isinstance(outcome, GatewayUnavailable) or _is_ours_to_mend(outcome):
+            return await self._end_unsent(tx, attempt, outcome)
+        if isinstance(outcome, GatewayDeclined | GatewayRejected):
+            return await self._end_refused(tx, attempt, outcome)
+        if isinstance(outcome, GatewayError):
+            raise TypeError("an unknown outcome is never settled") from outcome
+        operation = self._operation(attempt)
+        await operation.record(tx, attempt, outcome)
+        await self._repository.end(tx, attempt.id, "succeeded", self._clock.now(), request_id=outcome.request_id)
+        body = await operation.view(tx, attempt)
+        secret = operation.secret_of(outcome)
+        if secret is not None:
+            body[SECRET_OF] = secret[0]
+        return await self._complete(tx, attempt, Settled(operation.success_status, body, secret and secret[1]))
+
+    async def _end_unsent(self, tx: Transaction, attempt: Attempt, outcome: Outcome) -> Settled:
+        operation = self._operation(attempt)
+        await operation.undo(tx, attempt)
+        await self._repository.delete(tx, attempt.id)
+        if attempt.idempotency_key_id:
+            await idempotency.release(tx, attempt.idempotency_key_id)
+        if not isinstance(outcome, GatewayRejected):
+            return Settled(Unavailable.status, {})
+        log.error("stripe.misconfigured", http_status=outcome.status, stripe_code=outcome.code)
+        error = operation.error(outcome)
+        return Settled(error.status, problem(error))
+
+    async def _end_refused(
+        self, tx: Transaction, attempt: Attempt, refusal: GatewayDeclined | GatewayRejected
+    ) -> Settled:
+        operation = self._operation(attempt)
+        declined = isinstance(refusal, GatewayDeclined)
+        await operation.record_refusal(tx, attempt, refusal)
+        await self._repository.end(
+            tx,
+            attempt.id,
+            "declined" if declined else "rejected",
+            self._clock.now(),
+            error_code=refusal.code,
+            decline_code=refusal.decline_code if isinstance(refusal, GatewayDeclined) else None,
+            request_id=refusal.request_id,
+        )
+        error = operation.error(refusal)
+        body = problem(error)
+        if declined and (view := await operation.view(tx, attempt)):
+            body[str(view["object"])] = view
+        return await self._complete(tx, attempt, Settled(error.status, body))
+
+    async def _complete(self, tx: Transaction, attempt: Attempt, settled: Settled) -> Settled:
+        if attempt.idempotency_key_id:
+            await idempotency.complete(tx, attempt.idempotency_key_id, settled.status, settled.body)
+        return settled
+
+    # What nobody waits for any more
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Settle open attempts whose lease has run out, until `stop`."""
+        wake = asyncio.Event()
+        while not stop.is_set():
+            try:
+                if await self.settle_due() < _BATCH:
+                    await pause(_POLL_S, stop, wake)
+            except WEATHER as error:
+                log.warning("attempts.weather", error=type(error).__name__)
+                await pause(_POLL_S, stop, wake)
+
+    async def settle_due(self) -> int:
+        """One round over open attempts; how many there were."""
+        wall = self._clock.wall()
+        async with self._database.connection() as connection:
+            due = await self._repository.take_due(connection, wall, wall + self._lease, _BATCH)
+        for attempt in due:
+            try:
+                await self._settle_open(attempt)
+            except (DomainError, GatewayError) as error:
+                log.warning("attempt.postponed", attempt=str(attempt.id), error=type(error).__name__)
+                await self._postpone(attempt)
+        return len(due)
+
+    async def _settle_open(self, attempt: Attempt) -> None:
+        async with self._stripe.background():
+            if self._clock.wall() - attempt.sent_at <= REPEAT_WITHIN:
+                outcome: Outcome | None = await self._send(attempt)
+            else:
+                outcome = await self._look(attempt)
+        if outcome is None:
+            await self._abandon(attempt)
+        elif isinstance(outcome, GatewayUnavailable | GatewayOutcomeUnknown) or _is_ours_to_mend(outcome):
+            # That this try did not get through says nothing about the first.
+            await self._postpone(attempt)
+        else:
+            settled = await self._settle(attempt, outcome)
+            log.info("attempt.settled", attempt=str(attempt.id), kind=attempt.kind, status=settled.status)
+
+    async def _look(self, attempt: Attempt) -> Outcome | None:
+        try:
+            return await self._operation(attempt).look(attempt)
+        except GatewayError as error:
+            return error
+
+    async def _postpone(self, attempt: Attempt) -> None:
+        delay = backoff(attempt.looks, timedelta(seconds=2), most=timedelta(minutes=5))
+        async with self._database.connection() as connection:
+            await self._repository.postpone(connection, attempt.id, self._clock.wall() + delay)
+
+    async def _abandon(self, attempt: Attempt) -> None:
+        async def record(tx: Transaction) -> None:
+            if not await self._repository.lock_open(tx, attempt.id):
+                return
+            await self._repository.end(tx, attempt.id, "abandoned", self._clock.now())
+            await self._operation(attempt).abandon(tx, attempt)
+            error = AttemptAbandoned()
+            await self._complete(tx, attempt, Settled(error.status, problem(error)))
+
+        await self._database.run(record)
+        log.warning("attempt.abandoned", attempt=str(attempt.id), kind=attempt.kind)
+
+
+def _is_ours_to_mend(outcome: Outcome) -> bool:
+    """Whether the operator must mend it (keys, permissions) and the same request may then succeed."""
+    return isinstance(outcome, GatewayRejected) and outcome.status in (401, 403)
