@@ -197,7 +197,7 @@ async def _copy_users(source: str, target: str) -> None:
     one, other = await asyncpg.connect(source), await asyncpg.connect(target)
     try:
         rows = await one.fetch("SELECT * FROM users")
-        await other.copy_records_to_table("users", records=rows, columns=list(rows[0].keys()))
+        await other.copy_records_to_table("users", records=[tuple(row) for row in rows], columns=list(rows[0].keys()))
     finally:
         await one.close()
         await other.close()

@@ -23,9 +23,12 @@ def dev(*, port: int = 8000, sandbox_port: int = 12111, data_dir: Path | None = 
 
     Parameters
     ----------
-    port: The port of the API; 0 takes any free one.
-    sandbox_port: The port of the offline Stripe; 0 takes any free one.
-    data_dir: Where all data is kept. Default: TALLYSTICK_DATA_DIR, else .data.
+    port
+        The port of the API; 0 takes any free one.
+    sandbox_port
+        The port of the offline Stripe; 0 takes any free one.
+    data_dir
+        Where all data is kept. Default: TALLYSTICK_DATA_DIR, else .data.
     """
     folder = data_folder(data_dir)
     # All that this and its processes write holds keys or other people's mails.

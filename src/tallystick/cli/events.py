@@ -38,11 +38,16 @@ def list_events(
 
     Parameters
     ----------
-    state: Only events in this state; `dead` are the dead letters.
-    type_: Only events of this type, e.g. payment_intent.succeeded.
-    limit: How many, at most 100.
-    starting_after: The id of the last event of the page before.
-    json: Print JSON.
+    state
+        Only events in this state; `dead` are the dead letters.
+    type_
+        Only events of this type, e.g. payment_intent.succeeded.
+    limit
+        How many, at most 100.
+    starting_after
+        The id of the last event of the page before.
+    json
+        Print JSON.
     """
 
     async def work(service: "StripeWebhookService") -> None:
@@ -61,8 +66,10 @@ def show(event_id: str, /, *, json: bool = False, data_dir: DataDir = None) -> N
 
     Parameters
     ----------
-    event_id: Stripe's id (evt_…) or ours.
-    json: Print JSON.
+    event_id
+        Stripe's id (evt_…) or ours.
+    json
+        Print JSON.
     """
 
     async def work(service: "StripeWebhookService") -> None:
@@ -82,7 +89,8 @@ def replay(*event_ids: str, data_dir: DataDir = None) -> None:
 
     Parameters
     ----------
-    event_ids: Stripe's ids (evt_…) or ours.
+    event_ids
+        Stripe's ids (evt_…) or ours.
     """
     _run_each(data_dir, event_ids, "will be applied", lambda service, event_id: service.replay(event_id))
 
@@ -93,8 +101,10 @@ def discard(*event_ids: str, reason: str, data_dir: DataDir = None) -> None:
 
     Parameters
     ----------
-    event_ids: Stripe's ids (evt_…) or ours.
-    reason: Why; it is kept with the event.
+    event_ids
+        Stripe's ids (evt_…) or ours.
+    reason
+        Why; it is kept with the event.
     """
     _run_each(data_dir, event_ids, "discarded", lambda service, event_id: service.discard(event_id, reason))
 

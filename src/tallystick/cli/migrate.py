@@ -16,8 +16,10 @@ def migrate(*, check: Annotated[bool, Parameter(negative=())] = False, database_
 
     Parameters
     ----------
-    check: Change nothing; exit with 1 if the schema is behind.
-    database_url: Another database than that of DATABASE_URL.
+    check
+        Change nothing; exit with 1 if the schema is behind.
+    database_url
+        Another database than that of DATABASE_URL.
     """
     url = database_url or os.environ.get("DATABASE_URL")
     if not url:

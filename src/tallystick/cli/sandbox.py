@@ -26,12 +26,18 @@ def sandbox(
 
     Parameters
     ----------
-    host: The address to listen on.
-    port: The port to listen on.
-    data: The file that keeps its state.
-    record: Write every distinct answer and event to this file, one JSON object a line.
-    public_url: Its address as browsers see it, where that is another one.
-    open_control: Let other machines use `/_sandbox/*`, too.
+    host
+        The address to listen on.
+    port
+        The port to listen on.
+    data
+        The file that keeps its state.
+    record
+        Write every distinct answer and event to this file, one JSON object a line.
+    public_url
+        Its address as browsers see it, where that is another one.
+    open_control
+        Let other machines use `/_sandbox/*`, too.
     """
     print(f"The sandbox listens on http://{host}:{port} and keeps its state in {data}. Ctrl-C stops it.", flush=True)
     recorded = str(record) if record else None

@@ -14,9 +14,12 @@ def serve(*, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> Non
 
     Parameters
     ----------
-    host: The address to listen on; 0.0.0.0 for all.
-    port: The port to listen on.
-    workers: How many processes share the port.
+    host
+        The address to listen on; 0.0.0.0 for all.
+    port
+        The port to listen on.
+    workers
+        How many processes share the port.
     """
     if workers < 1:
         raise Problem("--workers: should be 1 or more", 2)

@@ -33,10 +33,14 @@ def token(
 
     Parameters
     ----------
-    email: The user's e-mail address.
-    role: A role: admin, support or service. May be given several times.
-    sub: The user's id in the host application. Default: derived from the e-mail address, always the same.
-    data_dir: The data folder of `dev`. Default: TALLYSTICK_DATA_DIR, else .data.
+    email
+        The user's e-mail address.
+    role
+        A role: admin, support or service. May be given several times.
+    sub
+        The user's id in the host application. Default: derived from the e-mail address, always the same.
+    data_dir
+        The data folder of `dev`. Default: TALLYSTICK_DATA_DIR, else .data.
     """
     if "@" not in email or email != email.strip():
         raise Problem(f"--email: {email!r} is not an e-mail address", 2)

@@ -233,7 +233,9 @@ class AttemptSettler:
     async def _record_intent(
         self, tx: Transaction, attempt: Attempt, intent: PaymentIntent, at: datetime | None
     ) -> None:
-        at = at or intent.created
+        if at is None:
+            # A replayed answer: old, nobody knows how old.
+            at = intent.expanded_charge.created if intent.expanded_charge else intent.created
         facts: list[Facts] = [IntentFacts(intent, Source("answer", at, base_revision=attempt.request.get("revision")))]
         if intent.expanded_charge:
             facts.append(ChargeFacts(intent.expanded_charge, Source("answer", at)))

@@ -189,20 +189,28 @@ class Api:
         return answer
 
     def _shape(self, ctx: Context, call: Call, value: Json, paths: list[str]) -> bytes:
-        if paths:
-            value = expand(ctx, value, paths, EXPANDABLE, INCLUDES, fresh)
         stored = ctx.store.body(value)
-        if stored is not None and not call.publishable:
-            return encode(render(decode(stored), call.version)) if value["object"] != "event" else stored
+        if stored is not None and not call.publishable and not paths:
+            if value["object"] == "event":
+                return stored
+            return encode(render(decode(stored), call.version, ctx.store.last_form))
         # Events and lists of them stay as they were rendered when they happened.
         if value["object"] != "event" and not call.path.startswith("/v1/events"):
-            value = render(value, call.version)
+            value = render(value, call.version, ctx.store.last_form)
+        if paths:
+            # What can be expanded is what the version prints.
+            def shown(ctx: Context, found: Any) -> Any:
+                found = fresh(ctx, found) if isinstance(found, dict) and "object" in found else found
+                return render(found, call.version, ctx.store.last_form)
+
+            value = expand(ctx, value, paths, EXPANDABLE, INCLUDES, shown)
         if call.publishable and value["object"] in ("payment_intent", "setup_intent"):
             value = reduced(value)
         return encode(value if value["object"] == "list" and not paths else canonical(value))
 
     def _error(self, call: Call, error: ApiError) -> Answer:
-        body = render(error.body(call.request_id), call.version or self._engine.settings.api_version)
+        version = call.version or self._engine.settings.api_version
+        body = render(error.body(call.request_id), version, self._engine.store.last_form)
         if call.publishable:
             body = {
                 "error": {

@@ -14,6 +14,8 @@ from tallystick.sandbox.resources import (
     payment_flow,
     payment_intents,
     payment_methods,
+    prices,
+    products,
     refunds,
     setup_intents,
     tokens,
@@ -35,6 +37,8 @@ ROUTER = Router(
         events,
         payment_intents,
         payment_methods,
+        prices,
+        products,
         refunds,
         setup_intents,
         tokens,
@@ -50,6 +54,8 @@ EXPANDABLE: dict[str, frozenset[str]] = {
     "dispute": disputes.EXPANDABLE,
     "payment_intent": payment_intents.EXPANDABLE,
     "payment_method": payment_methods.EXPANDABLE,
+    "price": prices.EXPANDABLE,
+    "product": products.EXPANDABLE,
     "radar.early_fraud_warning": disputes.WARNING_EXPANDABLE,
     "refund": refunds.EXPANDABLE,
     "setup_attempt": setup_intents.ATTEMPT_EXPANDABLE,
@@ -57,8 +63,12 @@ EXPANDABLE: dict[str, frozenset[str]] = {
 }
 """The id fields that `expand` turns into objects."""
 
-INCLUDES: dict[tuple[str, str], Include] = {**customers.INCLUDES, **refunds.INCLUDES}
-"""The lists that are printed only when expanded."""
+INCLUDES: dict[tuple[str, str], Include] = {
+    **customers.INCLUDES,
+    **prices.INCLUDES,
+    **refunds.INCLUDES,
+}
+"""What is printed only when expanded."""
 
 INDEXED: dict[str, tuple[str, ...]] = {
     "balance_transaction": ("currency", "source", "type"),
@@ -68,11 +78,16 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "event": ("type",),
     "payment_intent": ("customer",),
     "payment_method": ("customer", "type"),
+    "price": (
+        "active", "currency", "lookup_key", "product", "recurring.interval", "recurring.meter",
+        "recurring.usage_type", "type",
+    ),
+    "product": ("active", "shippable", "type", "url"),
     "radar.early_fraud_warning": ("charge", "payment_intent"),
     "refund": ("charge", "payment_intent"),
     "setup_attempt": ("setup_intent",),
     "setup_intent": ("customer", "payment_method"),
-}
+}  # fmt: skip
 """The fields that lists filter by."""
 
 JOBS: dict[str, Callable[[Context, str, Json], None]] = {

@@ -165,12 +165,14 @@ class EventLog:
 
     def _data(self, value: Json, before: Json | None, version: str) -> Json:
         """The snapshot as it was stored, which has Stripe's order of keys."""
-        after = render(self._store.stored(value["id"]), version)
+        after = render(self._store.stored(value["id"]), version, self._store.last_form)
         if before is None:
             return {"object": after}
         return {
             "object": after,
-            "previous_attributes": canonical(previous_attributes(render(before, version), after)),
+            "previous_attributes": canonical(
+                previous_attributes(render(before, version, self._store.last_form), after)
+            ),
         }
 
     def _load_endpoints(self) -> dict[str, Endpoint]:

@@ -72,7 +72,7 @@ class _Loaded:
 
 
 class Store:
-    """One SQLite database. `indexed` names, by kind of object, the fields (dotted inside hashes) that lists filter by."""
+    """One SQLite database. `indexed` names, by kind, the fields (dotted inside hashes) that lists filter by."""
 
     def __init__(self, path: str, indexed: Mapping[str, Sequence[str]]) -> None:
         if path != ":memory:":

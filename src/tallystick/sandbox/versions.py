@@ -7,18 +7,30 @@ SDKs of both ends. A version between the two known ones is treated by its date.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 from tallystick.sandbox.errors import ApiError
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["NEWEST", "OLDEST", "Behaviour", "behaviour", "check_version", "render"]
+__all__ = ["NEWEST", "OLDEST", "Behaviour", "Lookup", "behaviour", "check_version", "render"]
+
+Lookup: TypeAlias = Callable[[str], Json | None]
+"""Finds a stored object (a deleted one in its last form): older versions print some in full, newer their ids."""
 
 NEWEST = "2026-10-28.endive"
 OLDEST = "2023-10-16"
+_MARKETING_FEATURES = "2024-04-10"
 _BASIL = "2025-03-31"
+_CLOVER = "2025-09-30"
+_FOREVER_AGAIN = "2026-01-28"
+_DAHLIA = "2026-03-25"
+_ENDIVE = "2026-09-30"
+HIDDEN = "_"
+"""The key of a stored object for facts that older versions print, or none."""
 _PLAIN = frozenset(
     {
+        "_",
         "amount_details",
         "automatic_payment_methods",
         "billing_details",
@@ -43,9 +55,28 @@ class Behaviour:
     release_makes_refund: bool
     """Before basil, the part of an authorisation that was not captured came back as a Refund."""
 
+    marketing_features: str
+    """The product's parameter of that meaning."""
+    coupon_params: bool
+    """Customers and subscriptions take `coupon` and `promotion_code`; from basil on, `discounts`."""
+    promotion_param: bool
+    """Promotion codes are created with `promotion`; before clover with `coupon`."""
+    amount_off_forever: bool
+    """An amount may be taken off for ever; basil and the versions up to 2026-01-28.clover refuse it."""
+    early_subscription: bool
+    """Before basil, Checkout makes the subscription and its invoice before it is paid."""
+    billing_mode: str
+    """Of a subscription that names none: `classic` before clover."""
+    anchor_object: bool
+    """From endive on, an update's `billing_cycle_anchor` is a hash with a `type`."""
+    preview_call: bool
+    """From basil on, invoices are previewed by `create_preview`, before by `upcoming`."""
+    ui_modes: Mapping[str, str]
+    """Checkout's `ui_mode` as the version spells it, to the stored one."""
 
-_OLD_BEHAVIOUR = Behaviour(capture_method="automatic", release_makes_refund=True)
-_NEW_BEHAVIOUR = Behaviour(capture_method="automatic_async", release_makes_refund=False)
+
+_UI_MODES = {"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements"}
+_NEW_UI_MODES = {mode: mode for mode in ("hosted_page", "embedded_page", "elements", "form")}
 
 
 def check_version(text: str) -> str:
@@ -57,27 +88,107 @@ def check_version(text: str) -> str:
 
 def behaviour(version: str) -> Behaviour:
     """How a request at `version` behaves."""
-    return _NEW_BEHAVIOUR if _is_new(version) else _OLD_BEHAVIOUR
+    return _behaviour(version[:10])
 
 
-def render(value: Any, version: str) -> Any:
-    """A stored object (with whatever is expanded inside it) as `version` prints it."""
-    return value if _is_new(version) else _downgrade(value)
+@cache
+def _behaviour(day: str) -> Behaviour:
+    basil = day >= _BASIL
+    return Behaviour(
+        capture_method="automatic_async" if basil else "automatic",
+        release_makes_refund=not basil,
+        marketing_features="marketing_features" if day >= _MARKETING_FEATURES else "features",
+        coupon_params=not basil,
+        promotion_param=day >= _CLOVER,
+        amount_off_forever=not basil or day >= _FOREVER_AGAIN,
+        early_subscription=not basil,
+        billing_mode="flexible" if day >= _CLOVER else "classic",
+        anchor_object=day >= _ENDIVE,
+        preview_call=basil,
+        ui_modes=_NEW_UI_MODES if day >= _DAHLIA else _UI_MODES,
+    )
 
 
-def _is_new(version: str) -> bool:
-    return version[:10] >= _BASIL
+def _nothing(_object_id: str) -> None:
+    return None
 
 
-def _downgrade(value: Any) -> Any:
+def render(value: Any, version: str, lookup: Lookup = _nothing) -> Any:
+    """A stored object (with whatever is expanded inside it) as `version` prints it.
+
+    `lookup` gives the objects that an older version prints where the newest prints their ids.
+    """
+    form = _form(version[:10])
+    return _downgrade(value, form, lookup) if form.changes else _without_hidden(value)
+
+
+def _without_hidden(value: Any) -> Any:
+    """`value` without the notes that only older versions print; the very same where there are none."""
+    if isinstance(value, dict):
+        changed = {
+            key: lowered
+            for key, item in value.items()
+            if item and isinstance(item, dict | list) and key not in _PLAIN and key != HIDDEN
+            if (lowered := _without_hidden(item)) is not item
+        }
+        if changed or HIDDEN in value:
+            return {key: changed.get(key, item) for key, item in value.items() if key != HIDDEN}
+    elif isinstance(value, list):
+        items = [_without_hidden(item) for item in value]
+        if any(new is not old for new, old in zip(items, value, strict=True)):
+            return items
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """All that leads from the newest form of each kind down to one version's."""
+
+    changes: Mapping[str, tuple[Callable[[Json], Json], ...]]
+    filled: Mapping[str, tuple[str, ...]]
+
+
+@cache
+def _form(day: str) -> _Form:
+    changes: dict[str, tuple[Callable[[Json], Json], ...]] = {}
+    filled: dict[str, tuple[str, ...]] = {}
+    for since, changed, filled_then in _STAGES:
+        if day < since:
+            filled |= filled_then
+            for kind, change in changed.items():
+                changes[kind] = (*changes.get(kind, ()), change)
+    return _Form(changes, filled)
+
+
+def _downgrade(value: Any, form: _Form, lookup: Lookup) -> Any:
     if isinstance(value, list):
-        return [_downgrade(item) for item in value]
+        return [_downgrade(item, form, lookup) for item in value]
     if not isinstance(value, dict):
         return value
-    lowered = {key: _downgrade(item) if item and key not in _PLAIN else item for key, item in value.items()}
     kind = value.get("object")
-    change = _CHANGES.get(kind) if isinstance(kind, str) else None
-    return _ordered(change(lowered)) if change else lowered
+    if not isinstance(kind, str):
+        kind = ""
+    if kind in form.filled:
+        value = _fill(value, form.filled[kind], lookup)
+    lowered = {
+        key: _downgrade(item, form, lookup) if item and key not in _PLAIN else item for key, item in value.items()
+    }
+    changes = form.changes.get(kind)
+    if changes:
+        for change in changes:
+            lowered = change(lowered)
+        lowered.pop(HIDDEN, None)
+        return _ordered(lowered)
+    lowered.pop(HIDDEN, None)
+    return lowered
+
+
+def _fill(value: Json, place: tuple[str, ...], lookup: Lookup) -> Json:
+    """`value` with the object in place of the id at `place`, a way through its hashes."""
+    inner = value.get(place[0])
+    if len(place) == 1:
+        return {**value, place[0]: lookup(inner)} if isinstance(inner, str) else value
+    return {**value, place[0]: _fill(inner, place[1:], lookup)} if isinstance(inner, dict) else value
 
 
 def _ordered(value: Json) -> Json:
@@ -187,6 +298,27 @@ def _balance(value: Json) -> Json:
     return _without(value, "refund_and_dispute_prefunding")
 
 
+def _price(value: Json) -> Json:
+    recurring = value.get("recurring")
+    return {**value, "recurring": {"aggregate_usage": None, **recurring}} if recurring else value
+
+
+def _product(value: Json) -> Json:
+    return _without(value, "attributes", "tax_details")
+
+
+def _product_features(value: Json) -> Json:
+    return {**_without(value, "marketing_features"), "features": value.get("marketing_features", [])}
+
+
+def _discount(value: Json) -> Json:
+    return {**_without(value, "customer_account", "source"), "coupon": value["source"]["coupon"]}
+
+
+def _promotion_code(value: Json) -> Json:
+    return {**_without(value, "customer_account", "promotion"), "coupon": value["promotion"]["coupon"]}
+
+
 _CHANGES: dict[str, Callable[[Json], Json]] = {
     "balance": _balance,
     "balance_transaction": _balance_transaction,
@@ -195,8 +327,22 @@ _CHANGES: dict[str, Callable[[Json], Json]] = {
     "dispute": _dispute,
     "payment_intent": _payment_intent,
     "payment_method": _payment_method,
+    "price": _price,
+    "product": _product,
     "refund": _refund,
     "setup_attempt": _setup_attempt,
     "setup_intent": _setup_intent,
     "token": _token,
 }
+"""What basil changed, and what SDKs of the versions before it do not know."""
+
+_STAGES: tuple[tuple[str, Mapping[str, Callable[[Json], Json]], Mapping[str, tuple[str, ...]]], ...] = (
+    (
+        _CLOVER,
+        {"discount": _discount, "promotion_code": _promotion_code},
+        {"discount": ("source", "coupon"), "promotion_code": ("promotion", "coupon")},
+    ),
+    (_BASIL, _CHANGES, {}),
+    (_MARKETING_FEATURES, {"product": _product_features}, {}),
+)
+"""Newest first: the version that brought the newer form, the ways down, and the ids that become objects."""

@@ -201,8 +201,14 @@ def _answer(response: Any, read: Callable[[Json], Value]) -> Answer[Value]:
 
 
 def _date(headers: Mapping[str, str] | None) -> datetime | None:
+    """Stripe's time of the state that an answer shows; None where it bears none.
+
+    An answer replayed for an idempotency key shows the state of its first time, under the date of today.
+    """
+    if not headers or (headers.get("Idempotent-Replayed") or headers.get("idempotent-replayed")) == "true":
+        return None
     for name in ("Date", "date"):
-        if headers and name in headers:
+        if name in headers:
             try:
                 return parsedate_to_datetime(headers[name])
             except ValueError:

@@ -106,13 +106,9 @@ def list_all(ctx: Context, params: Json) -> Json:
     extra: list[tuple[str, list[Any]]] = []
     keys = params.get("lookup_keys")
     if keys:
-        extra.append(
-            (
-                "o.seq IN (SELECT seq FROM refs WHERE object = 'price' AND field = 'lookup_key' "
-                f"AND value IN ({', '.join('?' * len(keys))}))",
-                keys,
-            )
-        )
+        marks = ", ".join("?" * len(keys))
+        where = f"SELECT seq FROM refs WHERE object = 'price' AND field = 'lookup_key' AND value IN ({marks})"
+        extra.append((f"o.seq IN ({where})", keys))
     filters = {key: params.get(key) for key in ("product", "currency", "type")}
     filters["active"] = common.flag(params.get("active"))
     filters |= {f"recurring.{key}": value for key, value in params.get("recurring", {}).items()}

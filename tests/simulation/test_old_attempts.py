@@ -1,0 +1,140 @@
+"""An attempt of which nobody knows for ten minutes is never sent again, only looked for: found, or given up."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from simulation.mirror import assert_same, mirror_rows, stripe_rows
+from simulation.world import stop_deliveries
+from simulation.writes import PAYMENTS, Write, break_line, ended, mend, posts, prepared, writes
+from system import MakeDatabase, System, running_system, unique
+
+
+@pytest_asyncio.fixture
+async def system(make_database: MakeDatabase) -> AsyncIterator[System]:
+    """Its worker starts when the attempts are old enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tallystick.payments.service_settle._POLL_S", 0.1)
+        async with running_system(await make_database(), workers=0, STRIPE_TIMEOUT_S="1") as running:
+            yield running
+
+
+async def leave_unknown(system: System, sent: list[Write], when: str) -> list[int]:
+    """Send over a broken line, let eleven minutes pass, and mend it; how many POSTs Stripe has seen of each."""
+    for write in sent:
+        await break_line(system, write, when, "cut")
+        assert (await write.send(system)).status == 202, write.name
+    await mend(system)
+    await system.fetch(
+        """
+        UPDATE attempts SET sent_at = sent_at - interval '11 minutes', lease_until = now() - interval '1 second'
+        WHERE state = 'unknown'
+        """
+    )
+    return [await posts(system, write) for write in sent]
+
+
+async def assert_true(system: System) -> None:
+    await system.quiet(60)
+    assert_same(
+        await mirror_rows(system.database_url), await stripe_rows(system.stripe, system.settings.installation_id)
+    )
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by event", "by list"])
+async def test_found(system: System, *, told: bool) -> None:
+    if not told:
+        await stop_deliveries(system)
+    sent = await writes(system)
+    seen = await leave_unknown(system, sent, "after")
+    system.start_worker()
+    await system.quiet(60)
+    for write, count in zip(sent, seen, strict=True):
+        answer = await write.send(system)
+        assert (answer.status, await ended(system, write)) == (201 if write.name == "create" else 200, "succeeded")
+        assert await write.effects(system) == 1, write.name
+        assert await posts(system, write) == count, f"{write.name} was sent again"
+    if told:
+        await assert_true(system)
+
+
+async def test_a_decline_is_found(system: System) -> None:
+    declined = {"payment_method": "pm_card_visa_chargeDeclinedInsufficientFunds"}
+    sent = [await prepared(system, name, **declined) for name in ("create", "confirm")]
+    seen = await leave_unknown(system, sent, "after")
+    system.start_worker()
+    await system.quiet(60)
+    for write, count in zip(sent, seen, strict=True):
+        answer = await write.send(system)
+        assert (answer.status, answer.body.get("code")) == (402, "INSUFFICIENT_FUNDS"), (write.name, answer)
+        assert await ended(system, write) == "declined"
+        assert await posts(system, write) == count
+    await assert_true(system)
+
+
+async def test_not_found(system: System) -> None:
+    """Given up for good: never sent again, and what it held is free for another try."""
+    sent = await writes(system)
+    seen = await leave_unknown(system, sent, "before")
+    system.start_worker()
+    await system.quiet(60)
+    for write, count in zip(sent, seen, strict=True):
+        for _ in range(2):
+            answer = await write.send(system)
+            assert (answer.status, answer.body["code"]) == (409, "ATTEMPT_ABANDONED"), write.name
+        assert await ended(system, write) == "abandoned"
+        assert await write.effects(system) == 0, write.name
+        assert await posts(system, write) == count, f"{write.name} was sent again"
+    for write in sent:
+        another = Write(**{**vars(write), "key": unique("another")})
+        answer = await another.send(system)
+        assert answer.status in (200, 201), (write.name, answer)
+        assert await write.effects(system) == 1, write.name
+    await system.quiet(60)
+    # Of the abandoned payment and refund Stripe knows nothing; all others are equal.
+    await system.fetch("DELETE FROM attempts WHERE state = 'abandoned'")
+    await system.fetch("DELETE FROM refunds WHERE status = 'abandoned'")
+    await system.fetch("DELETE FROM payments WHERE status = 'abandoned'")
+    await assert_true(system)
+
+
+async def test_an_abandoned_payment_reaches_stripe_after_all(system: System) -> None:
+    """It hung somewhere on the way for longer than anybody waits: the record follows Stripe, the key does not."""
+    write = await prepared(system, "create")
+    await leave_unknown(system, [write], "before")
+    system.start_worker()
+    await system.quiet(60)
+    row = (await system.fetch("SELECT id, stripe_customer_id FROM payments WHERE status = 'abandoned'"))[0]
+    form: dict[str, Any] = {
+        "amount": "4200", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
+        "customer": row["stripe_customer_id"], "return_url": "https://shop.test/", "metadata[tallystick_user]": write.user,
+        "metadata[tallystick_installation]": system.settings.installation_id,
+        "metadata[tallystick_payment]": str(row["id"]), "automatic_payment_methods[enabled]": "true",
+    }  # fmt: skip
+    assert (await system.stripe("/v1/payment_intents", form))["status"] == "succeeded"
+    await assert_true(system)
+    assert (await system.get(str(row["id"]), user=write.user))["status"] == "succeeded"
+    assert [mail.subject for mail in system.mails_to(write.user)] != []
+    assert (await write.send(system)).code == "ATTEMPT_ABANDONED"
+    history = await system.call("GET", f"{PAYMENTS.rsplit('/', 1)[0]}/history", user=write.user)
+    assert sorted(payment["amount"] for payment in history.body["data"]) == [900, 4200]
+
+
+async def test_a_replayed_answer_is_an_old_state(system: System) -> None:
+    """Repeated by its key, a capture answers what was; what has happened to the charge since stays true."""
+    write = await prepared(system, "capture")
+    await break_line(system, write, "after", "cut")
+    assert (await write.send(system)).status == 202
+    await mend(system)
+    assert write.intent is not None
+    refund = await system.stripe("/v1/refunds", {"payment_intent": write.intent, "amount": "1500"})
+    assert refund["status"] == "succeeded"
+    system.start_worker()
+    await assert_true(system)
+    assert await ended(system, write) == "succeeded"
+    refunded = await system.value(
+        "SELECT amount_refunded::bigint FROM charges WHERE stripe_payment_intent_id = $1", write.intent
+    )
+    assert refunded == 1500
