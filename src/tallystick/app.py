@@ -33,6 +33,11 @@ from tallystick.platform.mail import SmtpTransport
 from tallystick.platform.migrate import schema_is_current
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import WorkItem, WorkRunner
+from tallystick.products.controller import ProductController
+from tallystick.products.handlers import HANDLERS as PRODUCT_HANDLERS
+from tallystick.products.repository import ProductRepository
+from tallystick.products.service import ProductService
+from tallystick.products.service_record import ProductRecorder
 from tallystick.reconciliation.service import EventPoller
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.ui.kit import ASSETS_PATH, assets_app
@@ -72,8 +77,15 @@ class Parts:
         self.abandoned = AbandonedPayments(
             database, clock, settings.abandoned_payment_days, self._payments, self.payments
         )
+        products = ProductRepository()
+        product_recorder = ProductRecorder(clock, products)
+        self.products = ProductService(database, self.stripe, products, product_recorder, self.webhooks)
         for event_type, translate in HANDLERS.items():
             self.registry.register(event_type, translate, recorder.record)
+        for event_type, translate_product in PRODUCT_HANDLERS.items():
+            self.registry.register(event_type, translate_product, product_recorder.record)
+        for prefix in ProductService.PREFIXES:
+            self.registry.register_fetch(prefix, self.products.fetch)
         for prefix in PaymentRefresher.PREFIXES:
             self.registry.register_fetch(prefix, self.refresher.fetch)
         self.notifications.register_check("payment_failed", self._still_unpaid)
@@ -131,6 +143,7 @@ class _Application:
         self._api.add_api_route("/readyz", self._readyz, methods=["GET"], tags=["health"])
         payments = PaymentController(self._parts.payments, self._authenticate, settings.default_currency)
         self._api.include_router(payments.router)
+        self._api.include_router(ProductController(self._parts.products).router)
         self._api.include_router(PageController().router)
         self._api.mount(ASSETS_PATH, assets_app())
 

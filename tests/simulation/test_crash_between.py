@@ -96,6 +96,7 @@ async def test_a_repeat_while_the_lease_runs(system: System, monkeypatch: pytest
         assert (answer.status, answer.code) == (409, "IDEMPOTENCY_KEY_IN_PROGRESS")
         assert int(answer.headers["Retry-After"]) > 0
     assert await posts(system, write) == before
+    await hurry(system)
     await assert_settled(system, write, await repeat_until_final(system, write))
 
 

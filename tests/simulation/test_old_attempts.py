@@ -109,7 +109,8 @@ async def test_an_abandoned_payment_reaches_stripe_after_all(system: System) -> 
     row = (await system.fetch("SELECT id, stripe_customer_id FROM payments WHERE status = 'abandoned'"))[0]
     form: dict[str, Any] = {
         "amount": "4200", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
-        "customer": row["stripe_customer_id"], "return_url": "https://shop.test/", "metadata[tallystick_user]": write.user,
+        "customer": row["stripe_customer_id"], "return_url": "https://shop.test/",
+        "metadata[tallystick_user]": write.user,
         "metadata[tallystick_installation]": system.settings.installation_id,
         "metadata[tallystick_payment]": str(row["id"]), "automatic_payment_methods[enabled]": "true",
     }  # fmt: skip

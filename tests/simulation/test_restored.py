@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 
 from simulation.mirror import assert_same, everything, mirror_rows, stripe_rows
-from simulation.world import copy_database, drop_database
-from simulation.writes import PAY, PAYMENTS, Write, prepared
+from simulation.world import all_delivered, copy_database, drop_database
+from simulation.writes import PAY, PAYMENTS, Write, prepared, repeat_until_final
 from system import Answer, MakeDatabase, System, running_system, unique
 
 
@@ -30,9 +30,10 @@ async def restore(system: System, backup: str) -> None:
 async def resend(system: System, already: Sequence[dict[str, Any]]) -> None:
     """Have Stripe send every event again that happened since."""
     known = {event["id"] for event in already}
-    for event in (await everything(system.stripe, "events"))[::-1]:
-        if event["id"] not in known:
-            await system.sandbox("POST", f"/_sandbox/events/{event['id']}/resend", {})
+    fresh = [event["id"] for event in await everything(system.stripe, "events") if event["id"] not in known]
+    for event_id in reversed(fresh):
+        await system.sandbox("POST", f"/_sandbox/events/{event_id}/resend", {})
+    await all_delivered(system, fresh)
     await system.quiet(60)
 
 
@@ -60,7 +61,7 @@ async def test_a_payment_of_a_user_whom_nobody_knows_any_more(system: System, *,
     await restore(system, backup)
     if told:
         await resend(system, [])
-    again = await pay.send(system)
+    again = await repeat_until_final(system, pay)
     assert same(again, first), (first, again)
     await system.quiet()
     assert await pay.effects(system) == 1

@@ -1,8 +1,9 @@
 """More than one application before one sandbox, and databases made of others."""
 
 import asyncio
+import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ import asyncpg
 from system import System, free_port, serving, settings_for
 from tallystick.app import create_app
 
-__all__ = ["another_application", "copy_database", "drop_database", "stop_deliveries"]
+__all__ = ["all_delivered", "another_application", "copy_database", "drop_database", "stop_deliveries"]
 
 
 @asynccontextmanager
@@ -50,6 +51,18 @@ async def stop_deliveries(system: System) -> None:
     """Disable the sandbox's webhook endpoints: what happens from now on is told to nobody."""
     for endpoint in (await system.stripe("/v1/webhook_endpoints"))["data"]:
         await system.stripe(f"/v1/webhook_endpoints/{endpoint['id']}", {"disabled": "true"})
+
+
+async def all_delivered(system: System, event_ids: Iterable[str], timeout_s: float = 30) -> None:
+    """Wait until every delivery of these events has been acknowledged, those that are repeated only later, too."""
+    ends = time.monotonic() + timeout_s
+    for event_id in event_ids:
+        while True:
+            deliveries = (await system.sandbox("GET", f"/_sandbox/events/{event_id}/deliveries"))["data"]
+            if {delivery["state"] for delivery in deliveries} == {"delivered"}:
+                break
+            assert time.monotonic() < ends, deliveries
+            await asyncio.sleep(0.1)
 
 
 async def copy_database(url: str, *, to: str | None = None) -> str:

@@ -101,7 +101,7 @@ class AttemptService:
         part_id: UUID | None = None,
         lock_key: str | None = None,
     ) -> Attempt:
-        """Store an attempt in step 1. Its key at Stripe is the same for every repeat, whatever database remembers it."""
+        """Store an attempt in step 1; its key at Stripe is the same for every repeat, whatever database remembers."""
         wall = self._clock.wall()
         attempt = Attempt(
             id=new_id(),

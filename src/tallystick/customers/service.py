@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from tallystick.core.clock import Clock
-from tallystick.core.errors import Forbidden, InvalidRequest
+from tallystick.core.errors import Forbidden, InvalidRequest, Unavailable
 from tallystick.customers.models import User
 from tallystick.customers.repository import UserRepository
 from tallystick.platform.auth import Actor, Identity
@@ -91,9 +91,17 @@ class StripeCustomerService:
 
         The create is the same request under the same key however often and from wherever it is sent, so Stripe
         answers with the same customer. Only where the key is too old to protect is the customer searched first.
+
+        Raises:
+            Unavailable: the user is not in the database any more; the next request makes it again.
         """
-        async with self._database.connection() as connection:
-            user = await self._users.get(connection, user_id)
+        try:
+            async with self._database.connection() as connection:
+                user = await self._users.get(connection, user_id)
+        except LookupError as error:
+            # Seen by this process, and gone: the database was restored behind it. The repeat makes the user anew.
+            self._seen.clear()
+            raise Unavailable(retry_after_s=1) from error
         if user.stripe_customer_id:
             return user.stripe_customer_id
         async with self._database.transaction() as tx:

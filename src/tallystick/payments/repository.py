@@ -145,8 +145,10 @@ class PaymentRepository:
         """Bring `amount_refunded` of these payments up to their refunds."""
         await tx.execute(
             """
-            UPDATE payments SET amount_refunded = coalesce(
-                (SELECT sum(amount) FROM refunds WHERE payment_id = payments.id AND status = ANY($2) AND NOT release), 0)
+            UPDATE payments SET amount_refunded = coalesce((
+                SELECT sum(amount) FROM refunds
+                WHERE payment_id = payments.id AND status = ANY($2) AND NOT release
+            ), 0)
             WHERE id = ANY($1)
             """,
             payment_ids,

@@ -10,7 +10,16 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["WEATHER", "Connection", "Database", "Record", "Transaction", "assert_no_transaction", "listen"]
+__all__ = [
+    "WEATHER",
+    "Connection",
+    "Database",
+    "Record",
+    "Transaction",
+    "assert_no_transaction",
+    "is_weather",
+    "listen",
+]
 
 Record: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -22,18 +31,27 @@ Result = TypeVar("Result")
 WEATHER = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
+    # What asyncpg says when the line breaks at the wrong moment: "cannot switch to state …".
+    asyncpg.InternalClientError,
+    # Shut down, crashed, starting, dropped, canceled; out of connections, memory or disk; deadlocks.
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    # A server that has become a standby, and a database that is being restored.
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCatalogNameError,
     OSError,
     TimeoutError,
 )
 """What PostgreSQL or the way to it does to us now and then: try again later, it is nobody's fault."""
+
+
+def is_weather(error: BaseException) -> bool:
+    """Whether an error is the weather. (asyncpg calls a parameter of the wrong type an InterfaceError: a bug.)"""
+    return isinstance(error, WEATHER) and not isinstance(error, ValueError)
+
 
 _CONTENTION = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _open_transactions: ContextVar[int] = ContextVar("open_transactions", default=0)

@@ -26,7 +26,7 @@ from tallystick.core.errors import (
     problem,
 )
 from tallystick.core.ids import new_id
-from tallystick.platform.database import WEATHER
+from tallystick.platform.database import WEATHER, is_weather
 
 __all__ = [
     "Json",
@@ -152,12 +152,12 @@ class RequestFrame:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, status = time.monotonic(), 500
-        sent = False
+        begun = False
 
         async def send_framed(message: Message) -> None:
-            nonlocal status, sent
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status, sent = message["status"], True
+                status, begun = message["status"], True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 for name, value in _HEADERS.items():
@@ -167,8 +167,11 @@ class RequestFrame:
         try:
             await self._app(scope, _bounded(receive, self._body_max_bytes), send_framed)
         except Exception as error:
+            # The framework raises what our handler has logged and answered, for servers that would log it.
+            if scope["state"].get("answered") is error:
+                return
             failure = as_domain_error(error)
-            if sent:
+            if begun:
                 raise
             await problem_response(problem(failure, request_id))(scope, receive, send_framed)
         finally:
@@ -208,7 +211,7 @@ def as_domain_error(error: BaseException) -> DomainError:
     """What the caller may know of an exception; the unexpected is logged here, and answered without its words."""
     if isinstance(error, DomainError):
         return error
-    if isinstance(error, WEATHER):
+    if is_weather(error):
         log.warning("request.weather", error=type(error).__name__)
         return Unavailable(retry_after_s=1)
     log.error("request.failed", exc_info=error)
@@ -220,6 +223,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_error(request: Request, error: Exception) -> Response:
         failure = _translate(error)
+        request.state.answered = error
         headers = {}
         if failure.retry_after_s is not None:
             headers["Retry-After"] = str(failure.retry_after_s)
@@ -229,7 +233,7 @@ def install_error_handlers(app: FastAPI) -> None:
             headers["Idempotency-Key"] = key
         return problem_response(problem(failure, request_id_of(request.scope)), headers)
 
-    for kind in (DomainError, RequestValidationError, HTTPException, *WEATHER):
+    for kind in (DomainError, RequestValidationError, HTTPException, *WEATHER, Exception):
         app.add_exception_handler(kind, on_error)
 
 

@@ -18,7 +18,7 @@ import structlog
 
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
-from tallystick.platform.database import WEATHER, Database, Record, Transaction
+from tallystick.platform.database import WEATHER, Database, Record, Transaction, is_weather
 
 __all__ = ["Queue", "Retry", "WorkItem", "WorkRunner", "backoff", "enqueue", "pause", "run_queue"]
 
@@ -148,9 +148,10 @@ async def run_queue(
     async def one(row: Record) -> None:
         try:
             await work(row)
-        except WEATHER:
-            log.warning("work.weather", id=str(row["id"]))
-        except Exception:
+        except Exception as error:
+            if is_weather(error):
+                log.warning("work.weather", id=str(row["id"]))
+                return
             log.exception("work.failed", id=str(row["id"]))
             await queue.put_back(
                 row["id"], "internal error", backoff(row["attempts"] + 1, timedelta(seconds=5)), counted=True

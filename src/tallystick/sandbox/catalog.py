@@ -8,14 +8,18 @@ from tallystick.sandbox.resources import (
     account,
     balance_transactions,
     charges,
+    coupons,
     customers,
+    discounts,
     disputes,
+    entitlements,
     events,
     payment_flow,
     payment_intents,
     payment_methods,
     prices,
     products,
+    promotion_codes,
     refunds,
     setup_intents,
     tokens,
@@ -24,7 +28,7 @@ from tallystick.sandbox.resources import (
 from tallystick.sandbox.routing import Router
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["EXPANDABLE", "INCLUDES", "INDEXED", "JOBS", "ROUTER", "fresh"]
+__all__ = ["EXPANDABLE", "FOLLOW_UPS", "INCLUDES", "INDEXED", "JOBS", "ROUTER", "fresh"]
 
 ROUTER = Router(
     route
@@ -32,13 +36,17 @@ ROUTER = Router(
         account,
         balance_transactions,
         charges,
+        coupons,
         customers,
+        discounts,
         disputes,
+        entitlements,
         events,
         payment_intents,
         payment_methods,
         prices,
         products,
+        promotion_codes,
         refunds,
         setup_intents,
         tokens,
@@ -51,11 +59,14 @@ EXPANDABLE: dict[str, frozenset[str]] = {
     "balance_transaction": balance_transactions.EXPANDABLE,
     "charge": charges.EXPANDABLE,
     "customer": customers.EXPANDABLE,
+    "discount": discounts.EXPANDABLE,
     "dispute": disputes.EXPANDABLE,
+    "entitlements.active_entitlement": entitlements.EXPANDABLE,
     "payment_intent": payment_intents.EXPANDABLE,
     "payment_method": payment_methods.EXPANDABLE,
     "price": prices.EXPANDABLE,
     "product": products.EXPANDABLE,
+    "promotion_code": promotion_codes.EXPANDABLE,
     "radar.early_fraud_warning": disputes.WARNING_EXPANDABLE,
     "refund": refunds.EXPANDABLE,
     "setup_attempt": setup_intents.ATTEMPT_EXPANDABLE,
@@ -64,6 +75,7 @@ EXPANDABLE: dict[str, frozenset[str]] = {
 """The id fields that `expand` turns into objects."""
 
 INCLUDES: dict[tuple[str, str], Include] = {
+    **coupons.INCLUDES,
     **customers.INCLUDES,
     **prices.INCLUDES,
     **refunds.INCLUDES,
@@ -75,6 +87,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "charge": ("customer", "payment_intent"),
     "customer": ("email",),
     "dispute": ("charge", "payment_intent"),
+    "entitlements.feature": ("active", "lookup_key"),
     "event": ("type",),
     "payment_intent": ("customer",),
     "payment_method": ("customer", "type"),
@@ -83,6 +96,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
         "recurring.usage_type", "type",
     ),
     "product": ("active", "shippable", "type", "url"),
+    "promotion_code": ("active", "code", "customer", "promotion.coupon"),
     "radar.early_fraud_warning": ("charge", "payment_intent"),
     "refund": ("charge", "payment_intent"),
     "setup_attempt": ("setup_intent",),
@@ -91,11 +105,17 @@ INDEXED: dict[str, tuple[str, ...]] = {
 """The fields that lists filter by."""
 
 JOBS: dict[str, Callable[[Context, str, Json], None]] = {
+    **coupons.JOBS,
+    **discounts.JOBS,
     **disputes.JOBS,
     **payment_flow.JOBS,
+    **promotion_codes.JOBS,
     **refunds.JOBS,
 }
 """What happens at due moments, by the kind given to `Context.later`."""
+
+FOLLOW_UPS: dict[str, Callable[[Context, Json], None]] = {**entitlements.FOLLOW_UPS}
+"""What happens at the end of a transaction, by the type of an event that it made."""
 
 _FRESH: dict[str, Callable[[Context, Json], Json]] = {
     "balance_transaction": balance_transactions.fresh,
@@ -105,5 +125,6 @@ _FRESH: dict[str, Callable[[Context, Json], Json]] = {
 
 def fresh(ctx: Context, value: Json) -> Json:
     """An object as it reads at this moment, for the kinds that change by themselves."""
-    change = _FRESH.get(value["object"])
+    # `tiers` of a price and the like are no objects.
+    change = _FRESH.get(value["object"]) if "object" in value else None
     return change(ctx, value) if change else value

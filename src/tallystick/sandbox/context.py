@@ -1,6 +1,7 @@
 """What a handler works with: one request (or one due moment) inside one transaction."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tallystick.sandbox import versions
@@ -31,11 +32,20 @@ class Context:
     version: str
     base_url: str
     publishable: bool = False
+    moment: int | None = None
+    """The time of a test clock, or of the due moment that is happening; else it is now."""
+    test_clock: str | None = None
+    """The test clock that due moments made here belong to."""
+    silent: bool = False
+    """What happens is only tried out, so it makes no events."""
+    follow_ups: "Mapping[str, Callable[[Context, Json], None]]" = field(default_factory=dict)
+    """What else happens at the end of the transaction when an event of this type was made."""
+    happened: list[tuple[str, Json]] = field(default_factory=list)
 
     @property
     def now(self) -> int:
         """Business time in Unix seconds."""
-        return self.clock.unix()
+        return self.clock.unix() if self.moment is None else self.moment
 
     @property
     def behaviour(self) -> versions.Behaviour:
@@ -70,7 +80,17 @@ class Context:
 
     def emit(self, kind: str, value: Json, before: Json | None = None) -> None:
         """An event about the object as it is now; `before` gives it `previous_attributes`."""
+        if self.silent:
+            return
         self.events.emit(self.cause, kind, value, before)
+        if kind in self.follow_ups:
+            self.happened.append((kind, value))
+
+    def follow_up(self) -> None:
+        """Let happen what follows from the events made so far, and from those that this makes."""
+        while self.happened:
+            kind, value = self.happened.pop(0)
+            self.follow_ups[kind](self, value)
 
     def save_updated(self, kind: str, value: Json) -> None:
         """Store a change and emit the `*.updated` event, if anything did change."""
@@ -94,6 +114,21 @@ class Context:
             encode(data).decode(),
         )
 
+    def plan(self, due_at: int, kind: str, ref: str, **data: Any) -> None:
+        """A due moment of billing, on the test clock if there is one; its job is told the time it was due."""
+        if self.test_clock is None:
+            self.at(due_at, kind, ref, at=due_at, **data)
+            return
+        self.store.execute(
+            "INSERT INTO clock_jobs (clock, due_at, kind, ref, data) VALUES (?, ?, ?, ?, ?)",
+            self.test_clock, due_at, kind, ref, encode({"at": due_at, **data}).decode(),
+        )  # fmt: skip
 
-_FINDABLE = frozenset({"customer", "price", "product"})
+    def unplan(self, ref: str) -> None:
+        """Forget the due moments of an object."""
+        self.store.execute("DELETE FROM jobs WHERE ref = ?", ref)
+        self.store.execute("DELETE FROM clock_jobs WHERE ref = ?", ref)
+
+
+_FINDABLE = frozenset({"customer", "invoice", "price", "product", "subscription"})
 _SEARCHABLE = _FINDABLE | {"charge", "payment_intent"}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from tallystick.sandbox import idempotency
-from tallystick.sandbox.catalog import INDEXED, JOBS
+from tallystick.sandbox.catalog import FOLLOW_UPS, INDEXED, JOBS
 from tallystick.sandbox.clock import SandboxClock
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.events import STRIPE_ITSELF, Cause, Delivery, EventLog
@@ -62,7 +62,7 @@ class Engine:
         """One transaction: all of it is stored, events and deliveries included, or nothing."""
         try:
             with self.store.transaction():
-                yield Context(
+                ctx = Context(
                     store=self.store,
                     clock=self.clock,
                     ids=self.ids,
@@ -72,7 +72,10 @@ class Engine:
                     version=version or self.settings.api_version,
                     base_url=base_url or self.config.public_url,
                     publishable=publishable,
+                    follow_ups=FOLLOW_UPS,
                 )
+                yield ctx
+                ctx.follow_up()
         except BaseException:
             self.events.discard()
             raise

@@ -165,7 +165,8 @@ class EventLog:
 
     def _data(self, value: Json, before: Json | None, version: str) -> Json:
         """The snapshot as it was stored, which has Stripe's order of keys."""
-        after = render(self._store.stored(value["id"]), version, self._store.last_form)
+        known = value.get("id") is not None
+        after = render(self._store.stored(value["id"]) if known else canonical(value), version, self._store.last_form)
         if before is None:
             return {"object": after}
         return {

@@ -75,7 +75,7 @@ class _Walker:
                 if found is None:
                     # `tiers` of a price without tiers: no key at all.
                     return
-                owner[steps[0]] = clone(found)
+                owner[steps[0]] = clone(self._fresh(self._ctx, found))
             self._below(owner[steps[0]], steps[1:], path)
             return
         node: Any = owner
@@ -89,7 +89,9 @@ class _Walker:
         raise invalid(f"This property cannot be expanded ({path}).")
 
     def _reference(self, holder: Json, field: str, rest: list[str], path: str) -> None:
-        target = holder.get(field)
+        if field not in holder:
+            raise invalid(f"This property cannot be expanded because it doesn't exist ({path}).")
+        target = holder[field]
         if isinstance(target, str):
             found = self._ctx.store.get(target)
             if found is None:
@@ -104,7 +106,7 @@ class _Walker:
         for index, target in enumerate(holder[field]):
             found = self._ctx.store.get(target) if isinstance(target, str) else target
             if found is not None:
-                holder[field][index] = clone(found)
+                holder[field][index] = clone(self._fresh(self._ctx, found) if isinstance(target, str) else found)
                 self.walk(holder[field][index], rest, path)
 
     def _below(self, listed: Any, rest: list[str], path: str) -> None:

@@ -33,7 +33,7 @@ _CLAUSE = re.compile(
 _JOIN = re.compile(r"\s+(AND|OR|and|or)\s+|\s+")
 _TEXT_FIELDS = (
     "email", "name", "phone", "description", "customer", "status", "currency", "payment_intent",
-    "lookup_key", "product", "type", "url",
+    "lookup_key", "number", "product", "subscription", "type", "url",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -48,3 +49,10 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     refund_settle_s: float = 2.0
     dispute_delay_s: float = 1.0
     dispute_decision_s: float = 3.0
+    draft_s: int = 3600
+    """How long the invoice of a renewal stays a draft."""
+    retry_days: list[int] = msgspec.field(default_factory=lambda: [3, 5, 7])
+    """A failed renewal is tried again so many days after each failure."""
+    after_last_retry: Literal["cancel", "unpaid", "past_due"] = "cancel"
+    upcoming_days: int = 7
+    """So long before a renewal comes `invoice.upcoming`; 0 turns it off."""

@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY, due_at REAL NOT NULL, kind TEXT NOT NULL, ref TEXT NOT NULL, data TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (due_at, id);
 CREATE INDEX IF NOT EXISTS jobs_ref ON jobs (ref);
+CREATE TABLE IF NOT EXISTS clock_jobs (
+    id INTEGER PRIMARY KEY, clock TEXT NOT NULL, due_at REAL NOT NULL, kind TEXT NOT NULL, ref TEXT NOT NULL,
+    data TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS clock_jobs_due ON clock_jobs (clock, due_at, id);
+CREATE INDEX IF NOT EXISTS clock_jobs_ref ON clock_jobs (ref);
 CREATE TABLE IF NOT EXISTS idempotency (
     key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL,
     request_id TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
@@ -54,7 +59,7 @@ CREATE INDEX IF NOT EXISTS search_terms_seq ON search_terms (seq);
 """
 
 _TABLES = (
-    "objects", "refs", "notes", "meta", "jobs", "idempotency",
+    "objects", "refs", "notes", "meta", "jobs", "clock_jobs", "idempotency",
     "event_bodies", "deliveries", "search_pending", "search_terms",
 )  # fmt: skip
 
@@ -102,6 +107,20 @@ class Store:
             self._db.execute("COMMIT")
         finally:
             self.open = False
+            self._loaded.clear()
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Within a transaction: whatever the block writes is undone at its end, so it only shows what would be.
+
+        Objects read before or inside the block must be read again after it.
+        """
+        self._db.execute("SAVEPOINT undone")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK TO undone")
+            self._db.execute("RELEASE undone")
             self._loaded.clear()
 
     def close(self) -> None:

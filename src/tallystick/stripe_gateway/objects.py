@@ -17,6 +17,8 @@ __all__ = [
     "Maybe",
     "PaymentIntent",
     "PaymentMethod",
+    "Price",
+    "Product",
     "Refund",
     "StripeEvent",
 ]
@@ -145,6 +147,49 @@ class Customer(Struct, frozen=True, kw_only=True):
     created: datetime | None = None
     email: MaybeText = UNSET
     name: MaybeText = UNSET
+
+
+class Product(Struct, frozen=True, kw_only=True):
+    """A product; `features` are the marketing bullet points."""
+
+    id: str
+    name: str
+    active: bool
+    metadata: dict[str, str]
+    created: datetime
+    deleted: bool = False
+    description: MaybeText = UNSET
+    unit_label: MaybeText = UNSET
+    default_price: MaybeText = UNSET
+    images: list[str] | UnsetType = UNSET
+    features: list[str] | UnsetType = UNSET
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """A price. `unit_amount` in minor units, None where it is tiered or has fractions of the minor unit.
+
+    `recurring` is None for a one-time price, else `{interval, interval_count, usage_type}`. `tiers` is UNSET where the
+    answer did not print them (they come only when asked for).
+    """
+
+    id: str
+    product: str
+    active: bool
+    currency: str
+    type: str
+    billing_scheme: str
+    metadata: dict[str, str]
+    created: datetime
+    unit_amount: int | None
+    unit_amount_decimal: str | None
+    recurring: dict[str, Any] | None
+    tiers_mode: str | None
+    transform_quantity: dict[str, Any] | None
+    tiers: list[dict[str, Any]] | UnsetType = UNSET
+    deleted: bool = False
+    nickname: MaybeText = UNSET
+    lookup_key: MaybeText = UNSET
+    tax_behavior: MaybeText = UNSET
 
 
 class StripeEvent(Struct, frozen=True, kw_only=True):

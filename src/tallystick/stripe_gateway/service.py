@@ -22,7 +22,17 @@ from tallystick.stripe_gateway.errors import (
     GatewayRejected,
     GatewayUnavailable,
 )
-from tallystick.stripe_gateway.objects import Answer, Charge, Customer, Dispute, PaymentIntent, Refund, StripeEvent
+from tallystick.stripe_gateway.objects import (
+    Answer,
+    Charge,
+    Customer,
+    Dispute,
+    PaymentIntent,
+    Price,
+    Product,
+    Refund,
+    StripeEvent,
+)
 
 __all__ = ["StripeService"]
 
@@ -135,6 +145,28 @@ class StripeService:
     async def search_customers(self, query: str) -> list[Customer]:
         """`GET /v1/customers/search`. The index lags: finding nothing proves nothing about the last minute."""
         return (await self._list("/v1/customers/search", {"query": query, "limit": 10}, translate.customer)).value
+
+    # The catalogue
+
+    async def create_product(self, params: Json, key: str) -> Answer[Product]:
+        """`POST /v1/products`."""
+        return await self._write("/v1/products", params, key, translate.product)
+
+    async def create_price(self, params: Json, key: str) -> Answer[Price]:
+        """`POST /v1/prices`, answered with its tiers."""
+        return await self._write("/v1/prices", {**params, "expand": ["tiers"]}, key, translate.price)
+
+    async def retrieve_product(self, product_id: str) -> Answer[Product]:
+        """`GET /v1/products/{id}`."""
+        return await self._read(f"/v1/products/{product_id}", {}, translate.product)
+
+    async def retrieve_price(self, price_id: str) -> Answer[Price]:
+        """`GET /v1/prices/{id}`, with its tiers."""
+        return await self._read(f"/v1/prices/{price_id}", {"expand": ["tiers"]}, translate.price)
+
+    async def list_prices(self, product_id: str) -> list[Price]:
+        """The newest 100 prices of a product, active or not."""
+        return (await self._list("/v1/prices", {"product": product_id, "limit": 100}, translate.price)).value
 
     # Events
 

@@ -17,11 +17,24 @@ from tallystick.stripe_gateway.objects import (
     Failure,
     PaymentIntent,
     PaymentMethod,
+    Price,
+    Product,
     Refund,
     StripeEvent,
 )
 
-__all__ = ["charge", "customer", "dispute", "event", "payment_intent", "payment_method", "reference", "refund"]
+__all__ = [
+    "charge",
+    "customer",
+    "dispute",
+    "event",
+    "payment_intent",
+    "payment_method",
+    "price",
+    "product",
+    "reference",
+    "refund",
+]
 
 Json = Mapping[str, Any]
 
@@ -174,6 +187,50 @@ def customer(obj: Json) -> Customer:
         created=None if created is None else from_unix(created),
         email=obj.get("email", UNSET),
         name=obj.get("name", UNSET),
+    )
+
+
+def product(obj: Json, *, deleted: bool = False) -> Product:
+    """A product; its bullet points are `marketing_features` (before 2024-04-10 `features`)."""
+    listed = obj.get("marketing_features", obj.get("features", UNSET))
+    return Product(
+        id=obj["id"],
+        name=obj["name"],
+        active=bool(obj["active"]),
+        metadata=_metadata(obj),
+        created=from_unix(obj["created"]),
+        deleted=deleted,
+        description=obj.get("description", UNSET),
+        unit_label=obj.get("unit_label", UNSET),
+        default_price=_reference(obj, "default_price"),
+        images=obj.get("images", UNSET),
+        features=UNSET if listed is UNSET else [str(item.get("name") or "") for item in listed or ()],
+    )
+
+
+def price(obj: Json, *, deleted: bool = False) -> Price:
+    """A price; `tiers` only where it was expanded."""
+    recurring = obj.get("recurring")
+    kept = ("interval", "interval_count", "usage_type")
+    return Price(
+        id=obj["id"],
+        product=reference(obj["product"]) or "",
+        active=bool(obj["active"]),
+        currency=obj["currency"],
+        type=obj["type"],
+        billing_scheme=obj["billing_scheme"],
+        metadata=_metadata(obj),
+        created=from_unix(obj["created"]),
+        unit_amount=obj.get("unit_amount"),
+        unit_amount_decimal=obj.get("unit_amount_decimal"),
+        recurring={name: recurring[name] for name in kept if name in recurring} if recurring else None,
+        tiers_mode=obj.get("tiers_mode"),
+        transform_quantity=obj.get("transform_quantity"),
+        tiers=obj.get("tiers", UNSET),
+        deleted=deleted,
+        nickname=obj.get("nickname", UNSET),
+        lookup_key=obj.get("lookup_key", UNSET),
+        tax_behavior=obj.get("tax_behavior", UNSET),
     )
 
 

@@ -7,13 +7,13 @@ from random import random
 
 import asyncpg
 
-from tallystick.platform.database import WEATHER
+from tallystick.platform.database import is_weather
 from tallystick.platform.logging import scrub
 from tallystick.platform.work import backoff
 from tallystick.webhooks.errors import ParentMissing
 from tallystick.webhooks.models import ClaimedEvent
 
-__all__ = ["Rules", "Verdict", "describe", "is_weather", "judge"]
+__all__ = ["Rules", "Verdict", "describe", "judge"]
 
 _MESSAGE_MAX_CHARS = 500
 _WEATHER_DELAY = timedelta(seconds=1)
@@ -63,18 +63,6 @@ def judge(error: Exception, event: ClaimedEvent, rules: Rules, now: datetime) ->
         return Verdict(None, event.retry_count, message, fetch)
     retry = event.retry_count + 1
     return Verdict(now + backoff(retry, rules.retry_delay), retry, message, fetch)
-
-
-def is_weather(error: BaseException) -> bool:
-    """Whether nobody is to blame.
-
-    Two things that asyncpg files elsewhere: "your parameter is no integer" is an InterfaceError like "the connection
-    is gone", but also a ValueError, and a handler's own error: as weather it would be tried for ever. And a connection
-    killed at the wrong moment shows as an InternalClientError.
-    """
-    if isinstance(error, asyncpg.InternalClientError):
-        return True
-    return isinstance(error, WEATHER) and not isinstance(error, ValueError)
 
 
 def describe(error: BaseException) -> str:

@@ -14,9 +14,8 @@ import asyncpg
 import structlog
 
 from tallystick.core.clock import Clock
-from tallystick.platform.database import Connection, Database
+from tallystick.platform.database import Connection, Database, is_weather
 from tallystick.webhooks.errors import InboxUnavailable
-from tallystick.webhooks.failures import is_weather
 from tallystick.webhooks.models import Envelope
 from tallystick.webhooks.repository import WebhookEventRepository
 from tallystick.webhooks.service import REFUSED, store_one

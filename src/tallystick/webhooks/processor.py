@@ -16,10 +16,10 @@ from uuid import UUID
 import structlog
 
 from tallystick.core.clock import Clock
-from tallystick.platform.database import Database, Transaction, listen
+from tallystick.platform.database import Database, Transaction, is_weather, listen
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import pause
-from tallystick.webhooks.failures import Rules, Verdict, describe, is_weather, judge
+from tallystick.webhooks.failures import Rules, Verdict, describe, judge
 from tallystick.webhooks.models import ClaimedEvent
 from tallystick.webhooks.registry import Record, Registry
 from tallystick.webhooks.repository import CHANNEL, WebhookEventRepository

@@ -291,14 +291,15 @@ async def test_a_connection_killed_in_the_middle_is_a_503_and_nothing_acknowledg
 
 
 async def test_a_database_that_is_away_is_a_503_and_comes_back(inbox: Inbox) -> None:
-    short = await Database.connect(inbox.url, size=2)
-    committer = GroupCommitter(short, inbox.clock)
-    await short.close()
-    with pytest.raises(InboxUnavailable):
-        await committer.submit(read_envelope(body_of(make_event()), "webhook"))
-    committer._database = inbox.database
-    await committer.submit(read_envelope(body_of(make_event()), "webhook"))
-    await committer.stop()
+    nowhere = await Database.connect("postgresql://nobody:x@127.0.0.1:1/none")
+    inbox.committer._database = nowhere
+    bodies = [body_of(make_event()) for _ in range(100)]
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*(inbox.post(body) for body in bodies))
+    assert {answer.content.get("code") for answer in answers} == {"INBOX_UNAVAILABLE"}
+    await nowhere.close()
+    inbox.committer._database = inbox.database
+    assert (await inbox.post(bodies[0])).status == 200
     assert len(await inbox.events()) == 1
 
 

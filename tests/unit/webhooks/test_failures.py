@@ -7,8 +7,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from tallystick.platform.database import is_weather
 from tallystick.webhooks.errors import ParentMissing
-from tallystick.webhooks.failures import Rules, describe, is_weather, judge
+from tallystick.webhooks.failures import Rules, describe, judge
 from tallystick.webhooks.models import ClaimedEvent, StoredEvent
 from tallystick.webhooks.registry import Registry
 

@@ -239,10 +239,9 @@ CREATE TABLE webhook_events (
     raw bytea
 );
 COMMENT ON COLUMN webhook_events.raw IS 'the body, where jsonb refused it';
-CREATE INDEX webhook_events_pending ON webhook_events (lane, seq) WHERE state = 'pending';
-CREATE INDEX webhook_events_by_state ON webhook_events (state, created_at DESC, id DESC)
-    WHERE state IN ('dead', 'parked', 'pending', 'discarded');
-CREATE INDEX webhook_events_by_time ON webhook_events (created_at DESC, id DESC);
+CREATE INDEX webhook_events_pending ON webhook_events (lane, seq)
+    WHERE state = 'pending' AND not_before < 'infinity';
+CREATE INDEX webhook_events_by_state ON webhook_events (state, id DESC) WHERE state IN ('dead', 'parked', 'discarded');
 CREATE INDEX webhook_events_by_object ON webhook_events (object_key, seq);
 CREATE INDEX webhook_events_by_request ON webhook_events (request_idempotency_key)
     WHERE request_idempotency_key IS NOT NULL;

@@ -17,14 +17,14 @@ from tallystick.sandbox.params import (
     string,
     unsettable,
 )
-from tallystick.sandbox.resources import common, payment_methods
+from tallystick.sandbox.resources import common, discounts, payment_methods
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.search import SEARCH_FIELDS, search
 from tallystick.sandbox.shapes import Json, list_object
 
 __all__ = ["EXPANDABLE", "INCLUDES", "ROUTES"]
 
-EXPANDABLE = frozenset({"default_source", "invoice_settings.default_payment_method", "test_clock"})
+EXPANDABLE = frozenset({"default_source", "discount", "invoice_settings.default_payment_method", "test_clock"})
 
 _INVOICE_SETTINGS = hash_of(
     {
@@ -41,6 +41,7 @@ _FIELDS: Fields = {
     "balance": integer(),
     "business_name": unsettable(string(150)),
     "cash_balance": anything,
+    "coupon": unsettable(string()),
     "description": unsettable(string()),
     "email": unsettable(email),
     "individual_name": unsettable(string(150)),
@@ -51,6 +52,7 @@ _FIELDS: Fields = {
     "next_invoice_sequence": integer(1),
     "phone": unsettable(string()),
     "preferred_locales": array_of(string()),
+    "promotion_code": unsettable(string()),
     "shipping": unsettable(common.SHIPPING),
     "tax": anything,
     "tax_exempt": unsettable(enum("none", "exempt", "reverse")),
@@ -108,8 +110,12 @@ def create(ctx: Context, params: Json) -> Json:
     if "payment_method" in params:
         method = payment_methods.resolve(ctx, params["payment_method"], param="payment_method")
     _apply(ctx, customer, params, method)
+    reduction = discounts.old_params(ctx, params)
     ctx.save(customer)
     ctx.emit("customer.created", customer)
+    if reduction:
+        discounts.on_customer(ctx, customer, reduction)
+        ctx.save(customer)
     if method is not None:
         payment_methods.attach_to(ctx, method, customer["id"])
     return customer
@@ -128,6 +134,9 @@ def update(ctx: Context, params: Json, customer_id: str) -> Json:
     customer = ctx.require("customer", customer_id, param="id")
     _refuse_sources(params)
     _apply(ctx, customer, params, None)
+    reduction = discounts.old_params(ctx, params)
+    if reduction is not None:
+        discounts.on_customer(ctx, customer, reduction)
     ctx.save_updated("customer.updated", customer)
     return customer
 

@@ -4,6 +4,7 @@ Functions that can fail for the customer's reasons *answer* an `ApiError` instea
 same failure is an exception for an API call and a plain outcome for a challenge page or a due moment.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tallystick.sandbox import banks, cards
@@ -14,9 +15,15 @@ from tallystick.sandbox.errors import ApiError, card_error, doc_url
 from tallystick.sandbox.resources import charges, disputes, payment_methods, refunds
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["JOBS", "Attempt", "attempt", "authenticate", "capture", "challenge_action", "needs_challenge", "release"]
+__all__ = [
+    "FOLLOWERS", "JOBS", "Attempt", "attempt", "authenticate", "capture", "challenge_action", "needs_challenge",
+    "release",
+]  # fmt: skip
 
 _SLOW_BANK_S = 180
+
+FOLLOWERS: list[Callable[[Context, Json], None]] = []
+"""Told of a PaymentIntent that succeeded, failed, waits for the customer or for the bank: invoices, for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,8 @@ class Attempt:
     error_on_requires_action: bool = False
     return_url: str | None = None
     use_stripe_sdk: bool = False
+    keep_challenge: bool = False
+    """Off session, wait for the customer instead of declining: how invoices are collected."""
 
 
 def attempt(ctx: Context, intent: Json, method: Json, options: Attempt) -> ApiError | None:
@@ -45,13 +54,15 @@ def attempt(ctx: Context, intent: Json, method: Json, options: Attempt) -> ApiEr
         return _decline(ctx, intent, method, DECLINES["processing_error"])
     authenticated = ctx.store.note(intent["id"], "authenticated") == method["id"]
     if not authenticated and needs_challenge(ctx, method, source, off_session=options.off_session, asked=asked):
-        if options.off_session or options.error_on_requires_action:
+        refused = options.off_session and not options.keep_challenge
+        if refused or options.error_on_requires_action:
             return _refuse_challenge(ctx, intent, method, off_session=options.off_session)
         intent["status"] = "requires_action"
         intent["next_action"] = challenge_action(ctx, intent, options)
         ctx.save(intent)
         ctx.save(method)
         ctx.emit("payment_intent.requires_action", intent)
+        _tell(ctx, intent)
         return None
     return _charge_card(ctx, intent, method, source, authenticated=authenticated)
 
@@ -200,6 +211,7 @@ def _approved(ctx: Context, intent: Json, method: Json, charge: Json, *, authent
     ctx.emit("charge.succeeded", charge)
     ctx.emit("payment_intent.amount_capturable_updated" if manual else "payment_intent.succeeded", intent)
     _keep_method(ctx, intent, method, authenticated=authenticated)
+    _tell(ctx, intent)
     if manual:
         ctx.later(charges.AUTHORIZATION_S, "authorization_expires", intent["id"])
         return
@@ -263,6 +275,7 @@ def _fail(
     intent["last_payment_error"] = error
     ctx.save(intent)
     ctx.emit("payment_intent.payment_failed", intent)
+    _tell(ctx, intent)
     return card_error(message, code=decline.code, param=decline.param, details={"payment_intent": intent, **details})
 
 
@@ -275,6 +288,7 @@ def _debit(ctx: Context, intent: Json, method: Json, account: banks.BankAccount)
     ctx.emit("charge.pending", charge)
     ctx.emit("payment_intent.processing", intent)
     _keep_method(ctx, intent, method, authenticated=False)
+    _tell(ctx, intent)
     if not account.stays:
         delay = _SLOW_BANK_S if account.slow else ctx.settings.delayed_settlement_s
         ctx.later(delay, "debit_settles", intent["id"])
@@ -307,7 +321,13 @@ def _debit_settles(ctx: Context, intent_id: str, _data: Json) -> None:
     ctx.save(intent)
     ctx.emit("charge.succeeded", charge)
     ctx.emit("payment_intent.succeeded", intent)
+    _tell(ctx, intent)
     _plan_effect(ctx, charge)
+
+
+def _tell(ctx: Context, intent: Json) -> None:
+    for follow in FOLLOWERS:
+        follow(ctx, intent)
 
 
 def _capture_settles(ctx: Context, charge_id: str, _data: Json) -> None:

@@ -12,7 +12,7 @@ from tallystick.sandbox.routing import Route
 from tallystick.sandbox.search import SEARCH_FIELDS, search
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["EXPANDABLE", "ROUTES"]
+__all__ = ["EXPANDABLE", "ROUTES", "for_invoice"]
 
 EXPANDABLE = frozenset({"customer", "latest_charge", "payment_method", "review"})
 
@@ -26,6 +26,16 @@ _PLAIN = (
     "transfer_group",
 )  # fmt: skip
 _ALWAYS_UPDATABLE = frozenset({"description", "expand", "metadata", "receipt_email", "shipping", "client_secret"})
+
+
+def for_invoice(ctx: Context, invoice_id: str, params: Json) -> Json:
+    """The PaymentIntent of an invoice: stored without its event, and canceled only with the invoice."""
+    intent = _new(ctx, params)
+    intent["_"] = {"invoice": invoice_id}
+    intent["capture_method"] = "automatic"
+    intent["description"] = params.get("description")
+    ctx.save(intent)
+    return intent
 
 
 def create(ctx: Context, params: Json) -> Json:
@@ -120,6 +130,11 @@ def cancel(ctx: Context, params: Json, intent_id: str) -> Json:
         raise unexpected_state(
             f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a "
             "PaymentIntent with one of the following statuses may be canceled: " + ", ".join(_CANCELABLE) + ".",
+            intent,
+        )
+    if "_" in intent:
+        raise unexpected_state(
+            "You cannot cancel this PaymentIntent because it was created by an invoice. Void the invoice instead.",
             intent,
         )
     payment_flow.release(ctx, intent, reason=params.get("cancellation_reason"))

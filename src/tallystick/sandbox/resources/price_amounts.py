@@ -1,6 +1,5 @@
 """What a quantity costs at a price: per unit, by packages, by tiers, in any of its currencies; exact."""
 
-import math
 from decimal import Decimal
 from fractions import Fraction
 
@@ -62,7 +61,7 @@ def exact_amount(ctx: Context, price: Json, quantity: int, currency: str | None 
 
 def round_half_up(amount: Fraction) -> int:
     """To the nearest whole, halves away from zero."""
-    rounded = math.floor(abs(amount) + Fraction(1, 2))
+    rounded = int(abs(amount) + Fraction(1, 2))
     return rounded if amount >= 0 else -rounded
 
 
@@ -70,7 +69,8 @@ def _packages(price: Json, quantity: int) -> int:
     transform = price["transform_quantity"]
     if not transform:
         return quantity
-    whole, rest = divmod(quantity, transform["divide_by"])
+    divide_by: int = transform["divide_by"]
+    whole, rest = divmod(quantity, divide_by)
     return whole + (1 if rest and transform["round"] == "up" else 0)
 
 

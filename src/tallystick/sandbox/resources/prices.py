@@ -197,10 +197,10 @@ def _custom(terms: Json) -> Json | None:
 
 
 def _tiers(given: list[Json], path: str) -> list[Json]:
-    tops = [tier.get("up_to") for tier in given]
-    if tops[-1] is not None or None in tops[:-1]:
+    tops: list[int] = [tier["up_to"] for tier in given if tier.get("up_to") is not None]
+    if given[-1].get("up_to") is not None or len(tops) != len(given) - 1:
         raise invalid("The last tier, and only the last, must have `up_to` set to `inf`.", param=path)
-    if tops[:-1] != sorted(set(tops[:-1])):
+    if tops != sorted(set(tops)):
         raise invalid("The tiers must be in ascending order of `up_to`.", param=path)
     printed = []
     for tier in given:

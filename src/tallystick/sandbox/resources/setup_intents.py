@@ -1,5 +1,7 @@
 """SetupIntents and their attempts: saving a method without paying."""
 
+from collections.abc import Callable
+
 from tallystick.sandbox import cards
 from tallystick.sandbox.cards import ThreeDs
 from tallystick.sandbox.context import Context
@@ -22,7 +24,10 @@ from tallystick.sandbox.resources import common, intents, payment_flow, payment_
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["ATTEMPT_EXPANDABLE", "EXPANDABLE", "ROUTES", "authenticate"]
+__all__ = ["ATTEMPT_EXPANDABLE", "EXPANDABLE", "FOLLOWERS", "ROUTES", "authenticate", "create"]
+
+FOLLOWERS: list[Callable[[Context, Json], None]] = []
+"""Told of a SetupIntent that succeeded."""
 
 EXPANDABLE = frozenset({"customer", "latest_attempt", "mandate", "payment_method", "single_use_mandate"})
 ATTEMPT_EXPANDABLE = frozenset({"customer", "payment_method", "setup_intent"})

@@ -1,0 +1,23 @@
+"""`make bench`: all measurements, or those named; figures go to the terminal and to bench/results.json."""
+
+import sys
+
+from bench import ingest
+
+BENCHES = {"ingest": ingest.main}
+
+
+def main() -> int:
+    """Run the named benches (all without names); 2 for a name that is none."""
+    names = [name for name in sys.argv[1:] if not name.startswith("-")] or list(BENCHES)
+    options = [option for option in sys.argv[1:] if option.startswith("-")]
+    if unknown := sorted(set(names) - set(BENCHES)):
+        print(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    for name in names:
+        BENCHES[name](options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

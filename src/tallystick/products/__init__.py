@@ -1,0 +1,1 @@
+"""The catalogue: products and prices, served from the mirror."""

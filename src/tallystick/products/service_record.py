@@ -1,0 +1,190 @@
+"""`ProductRecorder`: products and prices from Stripe into the mirror, in whatever order they come."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from msgspec import UnsetType
+
+from tallystick.core.clock import Clock
+from tallystick.core.ids import new_id
+from tallystick.platform.database import Transaction
+from tallystick.platform.work import enqueue
+from tallystick.products.models import CatalogueFacts, PriceFacts, PriceRow, ProductFacts, ProductRow
+from tallystick.products.repository import ProductRepository
+from tallystick.stripe_gateway.objects import Price, Product
+from tallystick.stripe_gateway.ordering import Source, Verdict, judge
+
+__all__ = ["ProductRecorder"]
+
+Value = TypeVar("Value")
+
+
+def _pick(new: Value | UnsetType, old: Value) -> Value:
+    """Absent is not null: what a payload does not have stays as it was."""
+    return old if isinstance(new, UnsetType) else new
+
+
+class ProductRecorder:
+    """Applies products and prices to the mirror."""
+
+    def __init__(self, clock: Clock, repository: ProductRepository) -> None:
+        self._clock = clock
+        self._repository = repository
+
+    async def record(self, tx: Transaction, facts: Sequence[CatalogueFacts]) -> None:
+        """Apply `facts` in their order; doing it again changes nothing."""
+        await self._record_products(tx, [fact for fact in facts if isinstance(fact, ProductFacts)])
+        await self._record_prices(tx, [fact for fact in facts if isinstance(fact, PriceFacts)])
+
+    async def _record_products(self, tx: Transaction, facts: Sequence[ProductFacts]) -> None:
+        if not facts:
+            return
+        rows = await self._repository.lock_products(tx, [fact.value.id for fact in facts])
+        changed: dict[str, ProductRow] = {}
+        for fact in facts:
+            row = rows.get(fact.value.id)
+            verdict = _judge_product(row, fact) if row else Verdict.APPLY
+            if verdict is Verdict.KEEP:
+                continue
+            changed[fact.value.id] = rows[fact.value.id] = self._product(row, fact, verdict)
+        await self._repository.save_products(tx, list(changed.values()))
+        await self._fetch_unsure(tx, {row.stripe_product_id for row in changed.values() if row.unsure})
+
+    async def _record_prices(self, tx: Transaction, facts: Sequence[PriceFacts]) -> None:
+        if not facts:
+            return
+        rows = await self._repository.lock_prices(tx, [fact.value.id for fact in facts])
+        changed: dict[str, PriceRow] = {}
+        for fact in facts:
+            row = rows.get(fact.value.id)
+            verdict = _judge_price(row, fact) if row else Verdict.APPLY
+            if verdict is Verdict.KEEP:
+                continue
+            changed[fact.value.id] = rows[fact.value.id] = self._price(row, fact, verdict)
+        await self._repository.save_prices(tx, list(changed.values()))
+        # Events do not print tiers; a tiered price without them would be shown untruly.
+        wanting = {row.stripe_price_id for row in changed.values() if row.billing_scheme == "tiered" and not row.tiers}
+        await self._fetch_unsure(tx, wanting | {row.stripe_price_id for row in changed.values() if row.unsure})
+
+    async def _fetch_unsure(self, tx: Transaction, stripe_ids: set[str]) -> None:
+        for stripe_id in sorted(stripe_ids):
+            payload = {"object": stripe_id}
+            await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", payload, due_at=self._clock.now())
+
+    def _product(self, row: ProductRow | None, fact: ProductFacts, verdict: Verdict) -> ProductRow:
+        product = fact.value
+        return ProductRow(
+            id=row.id if row else new_id(),
+            stripe_product_id=product.id,
+            name=product.name,
+            active=product.active,
+            deleted=product.deleted or (row is not None and row.deleted),
+            description=_pick(product.description, row.description if row else None),
+            unit_label=_pick(product.unit_label, row.unit_label if row else None),
+            default_price_id=_pick(product.default_price, row.default_price_id if row else None),
+            images=_pick(product.images, row.images if row else []),
+            features=_pick(product.features, row.features if row else []),
+            metadata=product.metadata,
+            revision=row.revision + 1 if row else 0,
+            state_at=_later(row.state_at if row else None, fact.source),
+            unsure=verdict is Verdict.UNSURE,
+            created_at=product.created,
+            updated_at=self._clock.now(),
+        )
+
+    def _price(self, row: PriceRow | None, fact: PriceFacts, verdict: Verdict) -> PriceRow:
+        price = fact.value
+        return PriceRow(
+            id=row.id if row else new_id(),
+            stripe_price_id=price.id,
+            stripe_product_id=price.product,
+            active=price.active,
+            deleted=price.deleted or (row is not None and row.deleted),
+            currency=price.currency,
+            type=price.type,
+            billing_scheme=price.billing_scheme,
+            unit_amount=price.unit_amount,
+            unit_amount_decimal=price.unit_amount_decimal,
+            recurring=price.recurring,
+            tiers_mode=price.tiers_mode,
+            tiers=_pick(price.tiers, row.tiers if row else None),
+            transform_quantity=price.transform_quantity,
+            nickname=_pick(price.nickname, row.nickname if row else None),
+            lookup_key=_pick(price.lookup_key, row.lookup_key if row else None),
+            tax_behavior=_pick(price.tax_behavior, row.tax_behavior if row else None),
+            metadata=price.metadata,
+            revision=row.revision + 1 if row else 0,
+            state_at=_later(row.state_at if row else None, fact.source),
+            unsure=verdict is Verdict.UNSURE,
+            created_at=price.created,
+            updated_at=self._clock.now(),
+        )
+
+
+def _later(at: datetime | None, source: Source) -> datetime:
+    return source.at if at is None else max(at, source.at)
+
+
+def _judge_product(row: ProductRow, fact: ProductFacts) -> Verdict:
+    if fact.value.deleted or row.deleted:
+        return Verdict.KEEP if row.deleted else Verdict.APPLY
+    return judge(
+        fact.source, row_at=row.state_at, revision=row.revision, shown=_shown_product(row), state=_state_of(fact.value)
+    )
+
+
+def _shown_product(row: ProductRow) -> Mapping[str, Any]:
+    return {
+        "name": row.name,
+        "active": row.active,
+        "description": row.description,
+        "unit_label": row.unit_label,
+        "default_price": row.default_price_id,
+        "metadata": row.metadata,
+    }
+
+
+def _state_of(product: Product) -> Mapping[str, Any]:
+    return {
+        "name": product.name,
+        "active": product.active,
+        "description": _pick(product.description, None),
+        "unit_label": _pick(product.unit_label, None),
+        "default_price": _pick(product.default_price, None),
+        "metadata": product.metadata,
+    }
+
+
+def _judge_price(row: PriceRow, fact: PriceFacts) -> Verdict:
+    if fact.value.deleted or row.deleted:
+        return Verdict.KEEP if row.deleted else Verdict.APPLY
+    if row.tiers is None and not isinstance(fact.value.tiers, UnsetType):
+        return Verdict.APPLY
+    return judge(
+        fact.source,
+        row_at=row.state_at,
+        revision=row.revision,
+        shown=_shown_price(row),
+        state=_state_of_price(fact.value),
+    )
+
+
+def _shown_price(row: PriceRow) -> Mapping[str, Any]:
+    return {
+        "active": row.active,
+        "nickname": row.nickname,
+        "lookup_key": row.lookup_key,
+        "tax_behavior": row.tax_behavior,
+        "metadata": row.metadata,
+    }
+
+
+def _state_of_price(price: Price) -> Mapping[str, Any]:
+    return {
+        "active": price.active,
+        "nickname": _pick(price.nickname, None),
+        "lookup_key": _pick(price.lookup_key, None),
+        "tax_behavior": _pick(price.tax_behavior, None),
+        "metadata": price.metadata,
+    }

@@ -1,0 +1,1 @@
+"""The arithmetic of billing: periods, prorations, discounts, totals, retries. No store and no I/O."""

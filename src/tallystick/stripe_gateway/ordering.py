@@ -1,0 +1,59 @@
+"""Which of two states of one of Stripe's objects is the newer one, where nothing but time and the event can tell.
+
+Stripe's events carry whole seconds and come in any order. Between two of one second the event's own
+`previous_attributes` tell: if they are what the row shows, the event follows it. What stays open is applied, marked
+unsure, and fetched. Objects whose states have an order of their own (payment intents) have rules of their own.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+
+from msgspec import Struct
+
+__all__ = ["Source", "Verdict", "judge"]
+
+
+class Source(Struct, frozen=True):
+    """Where facts come from. `at` is Stripe's time of the state; `base_revision` the row's revision before a call.
+
+    `previous` is an event's `previous_attributes`.
+    """
+
+    origin: Literal["event", "answer", "fetch"]
+    at: datetime
+    event_id: str | None = None
+    event_type: str | None = None
+    base_revision: int | None = None
+    previous: Mapping[str, Any] | None = None
+
+    def unmoved(self, revision: int) -> bool:
+        """Whether nothing changed the row since before the call that answered these facts."""
+        return self.base_revision is not None and self.base_revision == revision
+
+
+class Verdict(Enum):
+    """What to do with a state: it replaces the row's, it does not, or nobody can tell."""
+
+    APPLY = "apply"
+    KEEP = "keep"
+    UNSURE = "unsure"
+
+
+def judge(
+    source: Source, *, row_at: datetime | None, revision: int, shown: Mapping[str, Any], state: Mapping[str, Any]
+) -> Verdict:
+    """A state against its row: `state` and `shown` are the same fields of the two, under Stripe's names."""
+    if row_at is None or source.unmoved(revision) or source.at > row_at:
+        return Verdict.APPLY
+    if source.at < row_at:
+        return Verdict.KEEP
+    if shown == state or (source.event_type or "").endswith(".created"):
+        return Verdict.KEEP
+    known = {name: value for name, value in (source.previous or {}).items() if name in shown}
+    if known and all(shown[name] == value for name, value in known.items()):
+        return Verdict.APPLY
+    if known and all(shown[name] == state[name] for name in known):
+        return Verdict.KEEP
+    return Verdict.UNSURE
