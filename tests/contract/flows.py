@@ -5,6 +5,7 @@ from typing import Any
 
 import stripe
 
+from contract import flows_catalogue
 from contract.harness import NO_REDIRECTS, Box, Json, Sdk
 
 CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}
@@ -154,9 +155,10 @@ def account(box: Box, api: Sdk) -> None:
         v1.events.retrieve(event.id)
 
 
-def drive(box: Box, api: Sdk) -> None:
+def drive(box: Box, api: Sdk, version: str) -> None:
     """All of it."""
     customer = customers(api)
+    flows_catalogue.drive(box, api, version, customer)
     payments(box, api, customer)
     setups(box, api, customer)
     aftermath(box, api)

@@ -16,6 +16,7 @@ CHECKER = Path(__file__).resolve().parents[3] / "shared" / "stripe" / "check_sha
 
 # Printed by the real API (recorded) and absent from the SDKs' types that the schemas are made of.
 RECORDED_EXTRAS = {
+    "attributes",
     "balance_transaction",
     "destination",
     "dispute",
@@ -49,7 +50,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with running_receiver() as receiver, running_box(api_version=version, record=path) as box:
         box.control("POST", "/settings", {"search_lag_s": 0})
         box.control("PUT", "/webhook_endpoints", {"url": receiver.url, "secret": "whsec_x"})
-        drive(box, box.client(version))
+        drive(box, box.client(version), version)
         assert len(receiver.got) > 100
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert {line["api_version"] for line in lines} == {version}
@@ -83,14 +84,17 @@ def test_the_official_specs_of_near_versions(checker: ModuleType, recorded: tupl
     version, documents = recorded
     near = {"2023-10-16": "2023-08-16", "2026-10-28.endive": "2026-08-26.dahlia"}[version]
     found = problems(checker, near, documents, strict=False)
-    assert not found, "\n".join(f"{count} x {problem}" for problem, count in found.most_common(60))
+    # Entitlements are younger than the older specification.
+    rest = Counter({problem: count for problem, count in found.items() if "no component for object=" not in problem})
+    assert not rest, "\n".join(f"{count} x {problem}" for problem, count in rest.most_common(60))
 
 
 def test_every_kind_of_object_was_seen(recorded: tuple[str, list[Json]]) -> None:
     kinds = {document.get("object", "error") for _, documents in [recorded] for document in documents}
     assert kinds >= {
-        "account", "balance", "charge", "customer", "dispute", "error", "event", "list", "payment_intent",
-        "payment_method", "radar.early_fraud_warning", "refund", "search_result", "setup_intent", "token",
+        "account", "balance", "billing_portal.configuration", "billing_portal.session", "charge", "checkout.session",
+        "coupon", "customer", "dispute", "error", "event", "list", "payment_intent", "payment_method", "price",
+        "product", "promotion_code", "radar.early_fraud_warning", "refund", "search_result", "setup_intent", "token",
         "webhook_endpoint",
     }  # fmt: skip
 
@@ -98,7 +102,10 @@ def test_every_kind_of_object_was_seen(recorded: tuple[str, list[Json]]) -> None
 def test_no_float_and_no_empty_key(recorded: tuple[str, list[Json]]) -> None:
     def walk(value: object) -> None:
         assert not isinstance(value, float), value
-        for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(value, dict):
+            # The one number that may have a fraction.
+            value = [item for key, item in value.items() if key != "percent_off"]
+        for item in value if isinstance(value, list) else ():
             walk(item)
 
     for document in recorded[1]:

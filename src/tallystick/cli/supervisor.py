@@ -25,7 +25,7 @@ _DRAIN_S = 12.0
 _WATCH_S = 0.5
 # A process that dies again at once is started again ever more slowly; one that has run this long starts afresh.
 _BACKOFF_S = (0.2, 10.0)
-_STEADY_S = 30.0
+_STEADY_S = 5.0
 
 
 class Supervisor:

@@ -63,11 +63,15 @@ async def enqueue(
     *,
     due_at: datetime,
 ) -> None:
-    """Queue one piece of work. While one with this key is queued, another is not added (but is due as early)."""
+    """Queue one piece of work. While one with this key is queued, another is not added (but is due as early).
+
+    If somebody is at work on that one, he may have looked too early: his lease is taken away, so that it is done again.
+    """
     await tx.execute(
         """
         INSERT INTO work (id, kind, business_key, payload, due_at) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (business_key) WHERE state = 'queued' DO UPDATE SET due_at = least(work.due_at, excluded.due_at)
+        ON CONFLICT (business_key) WHERE state = 'queued' DO UPDATE
+        SET due_at = least(work.due_at, excluded.due_at), leased_until = NULL
         """,
         new_id(),
         kind,
@@ -106,19 +110,19 @@ class Queue:
                 limit,
             )
 
-    async def finish(self, item_id: UUID, state: str = "done") -> None:
-        """Mark a row as over."""
+    async def finish(self, item_id: UUID, lease: datetime, state: str = "done") -> None:
+        """Mark a row as over, unless the lease under which it was taken is not the caller's any more."""
         async with self._database.connection() as connection:
-            await self.finish_in(connection, item_id, state)
-
-    async def finish_in(self, tx: Transaction, item_id: UUID, state: str = "done") -> None:
-        """Mark a row as over in the caller's transaction."""
-        await tx.execute(
-            f"UPDATE {self._table} SET state = $2, leased_until = NULL, finished_at = $3 WHERE id = $1",
-            item_id,
-            state,
-            self._clock.now(),
-        )
+            await connection.execute(
+                f"""
+                UPDATE {self._table} SET state = $3, leased_until = NULL, finished_at = $4
+                WHERE id = $1 AND leased_until = $2
+                """,
+                item_id,
+                lease,
+                state,
+                self._clock.now(),
+            )
 
     async def put_back(self, item_id: UUID, error: str, delay: timedelta, *, counted: bool) -> None:
         """Release a row to be taken again after `delay` of wall time."""
@@ -201,13 +205,13 @@ class WorkRunner:
             await handler(item)
         except Retry as retry:
             delay = retry.after or backoff(item.attempts + 1, timedelta(seconds=2))
-            await self._give_back(item, str(retry), delay, counted=retry.counted)
+            await self._give_back(item, str(retry), delay, row["leased_until"], counted=retry.counted)
         else:
-            await self._queue.finish(item.id)
+            await self._queue.finish(item.id, row["leased_until"])
 
-    async def _give_back(self, item: WorkItem, error: str, delay: timedelta, *, counted: bool) -> None:
+    async def _give_back(self, item: WorkItem, error: str, delay: timedelta, lease: datetime, *, counted: bool) -> None:
         if counted and item.attempts + 1 >= _TRIES_MAX:
             log.error("work.dead", kind=item.kind, key=item.business_key, error=error)
-            await self._queue.finish(item.id, "dead")
+            await self._queue.finish(item.id, lease, "dead")
         else:
             await self._queue.put_back(item.id, error, delay, counted=counted)

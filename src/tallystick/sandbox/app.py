@@ -7,7 +7,10 @@ from tallystick.sandbox.api import Api, Receive, Scope, Send
 from tallystick.sandbox.control import Control
 from tallystick.sandbox.delivery import Deliverer
 from tallystick.sandbox.engine import Engine
+from tallystick.sandbox.pages.acting import Stage
 from tallystick.sandbox.pages.challenge import ChallengePage
+from tallystick.sandbox.pages.checkout import CheckoutPage
+from tallystick.sandbox.pages.portal import PortalPage
 from tallystick.sandbox.settings import SandboxConfig
 from tallystick.ui.kit import ASSETS_PATH, assets_app
 
@@ -23,8 +26,10 @@ class Sandbox:
         self.api = Api(self.engine, self.deliverer)
         control = Control(self.engine, self.deliverer, self.api)
         challenge = ChallengePage(self.engine, self.deliverer)
+        stage = Stage(self.engine, self.deliverer)
+        customer_pages = [*challenge.routes(), *CheckoutPage(stage).routes(), *PortalPage(stage).routes()]
         routes: list[Route | Mount] = [
-            Mount("/_sandbox", routes=[*control.routes(), *challenge.routes()]),
+            Mount("/_sandbox", routes=[*control.routes(), *customer_pages]),
             Mount(ASSETS_PATH, app=assets_app()),
         ]
         self._rest = Starlette(routes=routes)
@@ -51,5 +56,5 @@ class Sandbox:
 
 
 def create_sandbox(config: SandboxConfig | None = None) -> Sandbox:
-    """A sandbox as an ASGI application: `/v1/*` is Stripe, `/_sandbox/*` its controls and challenge page."""
+    """A sandbox as an ASGI application: `/v1/*` is Stripe, `/_sandbox/*` its controls and the customer's pages."""
     return Sandbox(config or SandboxConfig())

@@ -7,7 +7,10 @@ from tallystick.sandbox.expand import Include
 from tallystick.sandbox.resources import (
     account,
     balance_transactions,
+    billing_portal_configurations,
+    billing_portal_sessions,
     charges,
+    checkout_sessions,
     coupons,
     customers,
     discounts,
@@ -35,7 +38,10 @@ ROUTER = Router(
     for module in (
         account,
         balance_transactions,
+        billing_portal_configurations,
+        billing_portal_sessions,
         charges,
+        checkout_sessions,
         coupons,
         customers,
         discounts,
@@ -57,11 +63,14 @@ ROUTER = Router(
 
 EXPANDABLE: dict[str, frozenset[str]] = {
     "balance_transaction": balance_transactions.EXPANDABLE,
+    "billing_portal.session": billing_portal_sessions.EXPANDABLE,
     "charge": charges.EXPANDABLE,
+    "checkout.session": checkout_sessions.EXPANDABLE,
     "customer": customers.EXPANDABLE,
     "discount": discounts.EXPANDABLE,
     "dispute": disputes.EXPANDABLE,
     "entitlements.active_entitlement": entitlements.EXPANDABLE,
+    "item": checkout_sessions.ITEM_EXPANDABLE,
     "payment_intent": payment_intents.EXPANDABLE,
     "payment_method": payment_methods.EXPANDABLE,
     "price": prices.EXPANDABLE,
@@ -75,6 +84,7 @@ EXPANDABLE: dict[str, frozenset[str]] = {
 """The id fields that `expand` turns into objects."""
 
 INCLUDES: dict[tuple[str, str], Include] = {
+    **checkout_sessions.INCLUDES,
     **coupons.INCLUDES,
     **customers.INCLUDES,
     **prices.INCLUDES,
@@ -84,7 +94,11 @@ INCLUDES: dict[tuple[str, str], Include] = {
 
 INDEXED: dict[str, tuple[str, ...]] = {
     "balance_transaction": ("currency", "source", "type"),
+    "billing_portal.configuration": ("active", "is_default"),
     "charge": ("customer", "payment_intent"),
+    "checkout.session": (
+        "customer", "customer_details.email", "payment_intent", "setup_intent", "status", "subscription",
+    ),
     "customer": ("email",),
     "dispute": ("charge", "payment_intent"),
     "entitlements.feature": ("active", "lookup_key"),
@@ -105,6 +119,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
 """The fields that lists filter by."""
 
 JOBS: dict[str, Callable[[Context, str, Json], None]] = {
+    **checkout_sessions.JOBS,
     **coupons.JOBS,
     **discounts.JOBS,
     **disputes.JOBS,
@@ -114,7 +129,10 @@ JOBS: dict[str, Callable[[Context, str, Json], None]] = {
 }
 """What happens at due moments, by the kind given to `Context.later`."""
 
-FOLLOW_UPS: dict[str, Callable[[Context, Json], None]] = {**entitlements.FOLLOW_UPS}
+FOLLOW_UPS: dict[str, Callable[[Context, Json], None]] = {
+    **checkout_sessions.FOLLOW_UPS,
+    **entitlements.FOLLOW_UPS,
+}
 """What happens at the end of a transaction, by the type of an event that it made."""
 
 _FRESH: dict[str, Callable[[Context, Json], Json]] = {

@@ -76,6 +76,7 @@ class Behaviour:
 
 
 _UI_MODES = {"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements"}
+_OLD_UI_MODES = {new: old for old, new in _UI_MODES.items()}
 _NEW_UI_MODES = {mode: mode for mode in ("hosted_page", "embedded_page", "elements", "form")}
 
 
@@ -231,7 +232,7 @@ def _payment_intent(value: Json) -> Json:
         "payment_record",
         "shared_payment_granted_token",
     )
-    value["invoice"] = None
+    value["invoice"] = value.get(HIDDEN, {}).get("invoice")
     value["last_payment_error"] = _plain_error(value.get("last_payment_error"))
     if value.get("cancellation_reason") == "expired":
         value["cancellation_reason"] = "automatic"
@@ -258,7 +259,7 @@ def _setup_attempt(value: Json) -> Json:
 
 def _charge(value: Json) -> Json:
     value = _billing_details(value)
-    value["invoice"] = None
+    value["invoice"] = value.get(HIDDEN, {}).get("invoice")
     value["outcome"] = _plain_error(value.get("outcome"))
     details = value.get("payment_method_details")
     if details and details.get("card"):
@@ -308,7 +309,9 @@ def _product(value: Json) -> Json:
 
 
 def _product_features(value: Json) -> Json:
-    return {**_without(value, "marketing_features"), "features": value.get("marketing_features", [])}
+    if "marketing_features" not in value:
+        return value
+    return {**_without(value, "marketing_features"), "features": value["marketing_features"]}
 
 
 def _discount(value: Json) -> Json:
@@ -319,12 +322,56 @@ def _promotion_code(value: Json) -> Json:
     return {**_without(value, "customer_account", "promotion"), "coupon": value["promotion"]["coupon"]}
 
 
+def _checkout_ui_mode(value: Json) -> Json:
+    return {**value, "ui_mode": _OLD_UI_MODES.get(value["ui_mode"], value["ui_mode"])}
+
+
+def _checkout_session(value: Json) -> Json:
+    value = _without(
+        value, "adaptive_pricing", "collected_information", "customer_account", "discounts", "origin_context",
+        "permissions", "saved_payment_method_options", "wallet_options",
+    )  # fmt: skip
+    if value.get("customer_details"):
+        value["customer_details"] = _without(value["customer_details"], "business_name", "individual_name")
+    value["automatic_tax"] = _without(value["automatic_tax"], "provider")
+    value["currency_conversion"] = None
+    value["shipping_details"] = None
+    return value
+
+
+def _line_item(value: Json) -> Json:
+    return _without(value, "adjustable_quantity", "metadata")
+
+
+def _portal_session(value: Json) -> Json:
+    value = _without(value, "after_expiration", "customer_account")
+    if value.get("flow"):
+        value["flow"] = _without(value["flow"], "customer_update", "subscription_pause")
+    return value
+
+
+def _portal_configuration(value: Json) -> Json:
+    features = dict(value["features"])
+    features["payment_method_update"] = _without(features["payment_method_update"], "payment_method_configuration")
+    features["subscription_pause"] = _without(features["subscription_pause"], "duration")
+    update = _without(
+        features["subscription_update"], "billing_cycle_anchor", "schedule_at_period_end", "trial_update_behavior"
+    )
+    update["products"] = [_without(entry, "adjustable_quantity") for entry in update["products"]]
+    features["subscription_update"] = update
+    return {**_without(value, "name"), "features": features}
+
+
 _CHANGES: dict[str, Callable[[Json], Json]] = {
     "balance": _balance,
     "balance_transaction": _balance_transaction,
+    "billing_portal.configuration": _portal_configuration,
+    "billing_portal.session": _portal_session,
     "charge": _charge,
+    "checkout.session": _checkout_session,
     "customer": _customer,
     "dispute": _dispute,
+    "item": _line_item,
     "payment_intent": _payment_intent,
     "payment_method": _payment_method,
     "price": _price,
@@ -337,6 +384,7 @@ _CHANGES: dict[str, Callable[[Json], Json]] = {
 """What basil changed, and what SDKs of the versions before it do not know."""
 
 _STAGES: tuple[tuple[str, Mapping[str, Callable[[Json], Json]], Mapping[str, tuple[str, ...]]], ...] = (
+    (_DAHLIA, {"checkout.session": _checkout_ui_mode}, {}),
     (
         _CLOVER,
         {"discount": _discount, "promotion_code": _promotion_code},

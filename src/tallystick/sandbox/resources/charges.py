@@ -85,6 +85,7 @@ def build(
         "status": status,
         "transfer_data": None,
         "transfer_group": intent["transfer_group"],
+        **({"_": intent["_"]} if "_" in intent else {}),
     }
 
 

@@ -32,7 +32,9 @@ from tallystick.sandbox.resources import (
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["EXPANDABLE", "ROUTES", "build", "from_params", "pending", "remove"]
+__all__ = [
+    "EXPANDABLE", "ITEM_DATA", "ROUTES", "build", "discount", "from_params", "pending", "remove", "subscription_of",
+]  # fmt: skip
 
 EXPANDABLE = frozenset({"customer", "discounts", "invoice", "subscription", "test_clock"})
 
@@ -165,8 +167,8 @@ def _price(ctx: Context, params: Json, path: str) -> Json | None:
         price = ctx.require("price", given, param=name, status=400)
         if price["type"] != "one_time":
             raise invalid(
-                f"The price specified is set to `type=recurring` but this field only accepts prices with "
-                f"`type=one_time`.",
+                "The price specified is set to `type=recurring` but this field only accepts prices with "
+                "`type=one_time`.",
                 param=name,
             )
         return price
@@ -183,6 +185,21 @@ def _discounts(ctx: Context, customer: Json, item: Json, params: Json, path: str
         )
         made.append(discounts.make(ctx, redemption, customer=customer["id"], invoice_item=item["id"])["id"])
     return made
+
+
+def discount(ctx: Context, subscription: Json, item: Json, entry: Json, path: str) -> None:
+    """The discounts of a subscription's item."""
+    for index, given in enumerate(entry.get("discounts") or []):
+        redemption = discounts.check(ctx, given, customer=subscription["customer"], param=f"{path}[discounts][{index}]")
+        made = discounts.make(
+            ctx,
+            redemption,
+            customer=subscription["customer"],
+            subscription=subscription["id"],
+            subscription_item=item["id"],
+            start=ctx.now,
+        )
+        item["discounts"].append(made["id"])
 
 
 def create(ctx: Context, params: Json) -> Json:

@@ -239,6 +239,8 @@ def _finish(ctx: Context, intent: Json, method: Json, *, challenged: bool) -> Ap
         ctx.save(method)
     if challenged and intent["usage"] == "off_session":
         ctx.store.set_note(method["id"], "set_up", "yes")
+    for follow in FOLLOWERS:
+        follow(ctx, intent)
     return None
 
 
