@@ -165,8 +165,8 @@ def _price(ctx: Context, params: Json, path: str) -> Json | None:
         price = ctx.require("price", given, param=name, status=400)
         if price["type"] != "one_time":
             raise invalid(
-                f"The price specified is set to `type=recurring` but this field only accepts prices with "
-                f"`type=one_time`.",
+                "The price specified is set to `type=recurring` but this field only accepts prices with "
+                "`type=one_time`.",
                 param=name,
             )
         return price
