@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tallystick.attempts.service import AttemptService
 from tallystick.core.clock import Clock, SystemClock
 from tallystick.customers.repository import UserRepository
 from tallystick.customers.service import StripeCustomerService
@@ -22,9 +23,9 @@ from tallystick.payments.handlers import HANDLERS
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.service import StripePaymentService
 from tallystick.payments.service_abandoned import AbandonedPayments
+from tallystick.payments.service_operations import payment_operations
 from tallystick.payments.service_record import PaymentRecorder
 from tallystick.payments.service_refresh import PaymentRefresher
-from tallystick.payments.service_settle import AttemptSettler
 from tallystick.platform.auth import Actor, TokenVerifier
 from tallystick.platform.database import Database
 from tallystick.platform.http import Problem, RequestFrame, install_error_handlers, json_response
@@ -69,10 +70,11 @@ class Parts:
         self.customers = StripeCustomerService(database, clock, settings, self.stripe, UserRepository())
         self._payments = PaymentRepository()
         recorder = PaymentRecorder(clock, settings.installation_id, self._payments, self.customers, self.notifications)
-        self.settler = AttemptSettler(database, clock, self.stripe, self._payments, recorder, self.webhooks)
+        self.attempts = AttemptService(database, clock, self.stripe, settings.installation_id)
+        self.attempts.register(payment_operations(clock, self.stripe, self._payments, recorder, self.webhooks))
         self.refresher = PaymentRefresher(database, self.stripe, self._payments, recorder, self.webhooks)
         self.payments = StripePaymentService(
-            database, clock, settings, self.stripe, self.customers, self._payments, self.settler, self.refresher
+            database, clock, settings, self.stripe, self.customers, self._payments, self.attempts, self.refresher
         )
         self.abandoned = AbandonedPayments(
             database, clock, settings.abandoned_payment_days, self._payments, self.payments
@@ -229,7 +231,7 @@ class Worker:
         loops = [
             EventProcessor(parts.database, self._clock, parts.registry, self._settings).run(stop),
             parts.notifications.run(stop),
-            parts.settler.run(stop),
+            parts.attempts.run(stop),
             parts.abandoned.run(stop),
             work.run(stop),
         ]

@@ -23,8 +23,8 @@ from simulation.writes import (
     writes,
 )
 from system import Answer, MakeDatabase, System, running_system
+from tallystick.attempts.service import AttemptService
 from tallystick.payments.service_record import PaymentRecorder
-from tallystick.payments.service_settle import AttemptSettler
 
 Crash = Callable[..., Awaitable[Any]]
 
@@ -47,8 +47,8 @@ async def _lose_the_database(_: PaymentRecorder, tx: Any, __: Any) -> None:
 @pytest.mark.parametrize(
     ("where", "crash", "status", "was_sent"),
     [
-        ((AttemptSettler, "send"), _die, 500, False),
-        ((AttemptSettler, "settle"), _die, 500, True),
+        ((AttemptService, "send"), _die, 500, False),
+        ((AttemptService, "settle"), _die, 500, True),
         ((PaymentRecorder, "record"), _lose_the_database, 503, True),
     ],
     ids=["before it was sent", "after Stripe acted", "while it was recorded"],
@@ -87,8 +87,8 @@ async def test_a_repeat_while_the_lease_runs(system: System, monkeypatch: pytest
     """The dead API might still be alive: nobody else sends before its lease has run out."""
     write = await prepared(system, "create")
     with monkeypatch.context() as patch:
-        patch.setattr(AttemptSettler, "send", _die)
-        patch.setattr("tallystick.payments.service._WAIT_S", 0.5)
+        patch.setattr(AttemptService, "send", _die)
+        patch.setattr("tallystick.attempts.service._WAIT_S", 0.5)
         assert (await write.send(system)).status == 500
         system.start_worker()
         before = await posts(system, write)

@@ -16,7 +16,7 @@ from system import MakeDatabase, System, running_system, unique
 async def system(make_database: MakeDatabase) -> AsyncIterator[System]:
     """Its worker starts when the attempts are old enough."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tallystick.payments.service_settle._POLL_S", 0.1)
+        patch.setattr("tallystick.attempts.service._POLL_S", 0.1)
         async with running_system(await make_database(), workers=0, STRIPE_TIMEOUT_S="1") as running:
             yield running
 

@@ -79,7 +79,7 @@ class AttemptService:
         for _ in range(int(_WAIT_S / _WAIT_POLL_S)):
             claimed = await self._claim(request, prepare)
             if isinstance(claimed, Attempt):
-                return await self._settle(claimed, await self._send(claimed))
+                return await self.settle(claimed, await self.send(claimed))
             if isinstance(claimed, StoredAnswer):
                 return Settled(claimed.status, claimed.body)
             standing = await self._standing(claimed)
@@ -151,7 +151,8 @@ class AttemptService:
 
     # Step 2
 
-    async def _send(self, attempt: Attempt) -> Outcome:
+    async def send(self, attempt: Attempt) -> Outcome:
+        """Send the attempt under its stored key. What goes wrong is an outcome, not an exception."""
         try:
             return await self._operation(attempt).send(attempt)
         except GatewayError as error:
@@ -159,7 +160,12 @@ class AttemptService:
 
     # Step 3
 
-    async def _settle(self, attempt: Attempt, outcome: Outcome) -> Settled:
+    async def settle(self, attempt: Attempt, outcome: Outcome) -> Settled:
+        """Record how the attempt ended, and store the answer under its key.
+
+        Raises:
+            Unavailable: nothing happened, and the key is free again.
+        """
         if isinstance(outcome, GatewayOutcomeUnknown):
             return await self._stand(attempt, postpone=True)
 
@@ -271,7 +277,7 @@ class AttemptService:
     async def _settle_open(self, attempt: Attempt) -> None:
         async with self._stripe.background():
             if self._clock.wall() - attempt.sent_at <= REPEAT_WITHIN:
-                outcome: Outcome | None = await self._send(attempt)
+                outcome: Outcome | None = await self.send(attempt)
             else:
                 outcome = await self._look(attempt)
         if outcome is None:
@@ -280,7 +286,7 @@ class AttemptService:
             # That this try did not get through says nothing about the first.
             await self._postpone(attempt)
         else:
-            settled = await self._settle(attempt, outcome)
+            settled = await self.settle(attempt, outcome)
             log.info("attempt.settled", attempt=str(attempt.id), kind=attempt.kind, status=settled.status)
 
     async def _look(self, attempt: Attempt) -> Outcome | None:

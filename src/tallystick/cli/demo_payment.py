@@ -235,7 +235,7 @@ async def _with_spinner(story: Story, what: str, work: Awaitable[Reply]) -> Repl
 
 async def _settled(story: Story, payment: Payment) -> None:
     """Wait until nothing about the payment is unknown any more."""
-    query = "SELECT kind, state FROM attempts WHERE payment_id = $1::text::uuid ORDER BY created_at"
+    query = "SELECT kind, state FROM attempts WHERE subject_id = $1::text::uuid ORDER BY created_at"
     open_before = [row for row in await story.world.rows(query, payment.id) if row["state"] in ("requested", "unknown")]
 
     async def look() -> list[Json] | None:

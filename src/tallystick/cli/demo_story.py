@@ -171,7 +171,7 @@ class Story:
     async def stripe_side(self, payment: Payment) -> list[Json]:
         """What Tallystick asked Stripe about this payment since it was shown last."""
         keys = await self.world.rows(
-            "SELECT stripe_idempotency_key AS key FROM attempts WHERE payment_id = $1::text::uuid", payment.id
+            "SELECT stripe_idempotency_key AS key FROM attempts WHERE subject_id = $1::text::uuid", payment.id
         )
         ours = {row["key"] for row in keys}
         fresh = [

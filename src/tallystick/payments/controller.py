@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from tallystick.attempts.models import Settled
 from tallystick.core.ids import new_id
 from tallystick.core.pages import LIMIT_DEFAULT, LIMIT_MAX
 from tallystick.payments.models import Payment
@@ -31,7 +32,6 @@ from tallystick.payments.schemas import (
     RefundView,
 )
 from tallystick.payments.service import StripePaymentService
-from tallystick.payments.service_settle import Settled
 from tallystick.payments.views import charge_view, dispute_view, payment_view, refund_view
 from tallystick.platform.auth import Actor
 from tallystick.platform.http import json_response, problem_response, problems, request_id_of

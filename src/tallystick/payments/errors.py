@@ -7,12 +7,10 @@ from tallystick.core.errors import Conflict, DomainError, InvalidRequest
 
 __all__ = [
     "AmountError",
-    "AttemptAbandoned",
     "CardNumberRefused",
     "ChargeDisputed",
     "Decline",
     "GatewayConfigError",
-    "OperationInProgress",
     "PaymentDeclined",
     "PaymentMethodNotUsable",
     "PaymentNotCancelable",
@@ -35,12 +33,6 @@ class CardNumberRefused(InvalidRequest):
     code = "CARD_NUMBER_REFUSED"
     title = "A card number must never be sent to this service"
     action = "Collect cards with Stripe.js and send only the payment method's id (pm_…)."
-
-
-class OperationInProgress(Conflict):
-    code = "OPERATION_IN_PROGRESS"
-    title = "Another confirm, capture or cancel of this payment is under way"
-    action = "Wait for it to end, then look at the payment."
 
 
 class PaymentNotConfirmable(Conflict):
@@ -93,12 +85,6 @@ class GatewayConfigError(DomainError):
     code, status = "CONFIGURATION_ERROR", 502
     title = "Payments are not set up correctly"
     action = "Tell the operator; nothing was charged."
-
-
-class AttemptAbandoned(Conflict):
-    code = "ATTEMPT_ABANDONED"
-    title = "Nobody could say whether this request reached Stripe, and it was not found there"
-    action = "Nothing was charged by it as far as Stripe shows; start again with a new Idempotency-Key."
 
 
 @dataclass(frozen=True, slots=True)

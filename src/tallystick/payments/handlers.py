@@ -3,15 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tallystick.payments.models import ChargeFacts, DisputeFacts, Facts, IntentFacts, RefundFacts, Source
+from tallystick.payments.models import ChargeFacts, DisputeFacts, Facts, IntentFacts, RefundFacts
 from tallystick.stripe_gateway import translate
+from tallystick.stripe_gateway.ordering import Source
 from tallystick.webhooks.models import StoredEvent
 
 __all__ = ["HANDLERS"]
 
 
 def _source(event: StoredEvent) -> Source:
-    return Source("event", event.created, event_id=event.stripe_event_id, event_type=event.type)
+    return Source(
+        "event", event.created, event_id=event.stripe_event_id, event_type=event.type, previous=event.previous
+    )
 
 
 def on_payment_intent(event: StoredEvent) -> Sequence[Facts]:

@@ -1,16 +1,15 @@
 """Typed records of payments and the facts that change them. All amounts are minor units of their currency."""
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
 
 from tallystick.stripe_gateway.objects import Charge, Dispute, PaymentIntent, Refund
+from tallystick.stripe_gateway.ordering import Source
 
 __all__ = [
-    "OPEN_STATES",
-    "Attempt",
     "ChargeFacts",
     "ChargeRow",
     "DisputeFacts",
@@ -20,10 +19,7 @@ __all__ = [
     "Payment",
     "RefundFacts",
     "RefundRow",
-    "Source",
 ]
-
-OPEN_STATES = ("requested", "unknown")
 
 
 class Payment(Struct, frozen=True):
@@ -121,32 +117,6 @@ class DisputeRow(Struct, frozen=True):
     unsure: bool
     created_at: datetime
     updated_at: datetime
-
-
-class Attempt(Struct, frozen=True):
-    """One write to Stripe, stored before it is sent. `request` is everything that sending it again needs."""
-
-    id: UUID
-    kind: str
-    user_id: UUID | None
-    payment_id: UUID | None
-    refund_id: UUID | None
-    idempotency_key_id: UUID | None
-    stripe_idempotency_key: str
-    request: dict[str, Any]
-    state: str
-    sent_at: datetime
-    looks: int
-
-
-class Source(Struct, frozen=True):
-    """Where facts come from. `at` is Stripe's time of the state; `base_revision` the row's revision before a call."""
-
-    origin: Literal["event", "answer", "fetch"]
-    at: datetime
-    event_id: str | None = None
-    event_type: str | None = None
-    base_revision: int | None = None
 
 
 class IntentFacts(Struct, frozen=True):

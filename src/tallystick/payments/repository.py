@@ -1,4 +1,4 @@
-"""SQL of payments and of the attempts on them."""
+"""SQL of payments."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from tallystick.core.pages import Page
-from tallystick.payments.models import Attempt, Payment
+from tallystick.payments.models import Payment
 from tallystick.payments.states import REFUND_COUNTED, REFUND_RESERVED
 from tallystick.platform.database import Connection, Record, Transaction
 
@@ -15,7 +15,6 @@ __all__ = ["HistoryFilter", "PaymentRepository"]
 _MONEY = ("amount", "amount_capturable", "amount_received", "amount_refunded")
 _NAMES = Payment.__struct_fields__
 _COLUMNS = ", ".join(f"{name}::bigint AS {name}" if name in _MONEY else name for name in _NAMES)
-_ATTEMPT_COLUMNS = ", ".join(Attempt.__struct_fields__)
 _INSERT = f"""
     INSERT INTO payments ({", ".join(_NAMES)}) VALUES ({", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))})
 """
@@ -80,7 +79,7 @@ class HistoryFilter:
 
 
 class PaymentRepository:
-    """Reads and writes `payments` and `attempts` in the transaction it is given."""
+    """Reads and writes `payments` in the transaction it is given."""
 
     async def find(self, connection: Connection, payment_id: UUID | str, owner: UUID | None) -> Payment | None:
         """A payment by our id or the intent's, if `owner` (None: everybody) may see it."""
@@ -210,95 +209,3 @@ class PaymentRepository:
             limit,
         )
         return [_payment(row) for row in rows]
-
-    # Attempts
-
-    async def insert_attempt(self, tx: Transaction, attempt: Attempt, *, lease_until: datetime, now: datetime) -> None:
-        """Store an attempt before it is sent; a second open operation on one payment violates a unique index."""
-        await tx.execute(
-            f"""
-            INSERT INTO attempts ({_ATTEMPT_COLUMNS}, lease_until, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
-            """,
-            *(getattr(attempt, name) for name in Attempt.__struct_fields__),
-            lease_until,
-            now,
-        )
-
-    async def find_attempt(self, connection: Connection, idempotency_key_id: UUID) -> tuple[Attempt, datetime] | None:
-        """The attempt that a claimed key guards, and until when its lease runs."""
-        row = await connection.fetchrow(
-            f"SELECT {_ATTEMPT_COLUMNS}, lease_until FROM attempts WHERE idempotency_key_id = $1", idempotency_key_id
-        )
-        return (Attempt(*row[:-1]), row[-1]) if row else None
-
-    async def lock_open_attempt(self, tx: Transaction, attempt_id: UUID) -> Attempt | None:
-        """The attempt, locked, unless somebody has settled it."""
-        row = await tx.fetchrow(
-            f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE id = $1 AND state IN ('requested', 'unknown') FOR UPDATE",
-            attempt_id,
-        )
-        return Attempt(*row) if row else None
-
-    async def end_attempt(
-        self,
-        tx: Transaction,
-        attempt_id: UUID,
-        state: str,
-        now: datetime,
-        *,
-        error_code: str | None = None,
-        decline_code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        await tx.execute(
-            """
-            UPDATE attempts SET state = $2, updated_at = $3, error_code = $4, decline_code = $5,
-                stripe_request_id = coalesce($6, stripe_request_id)
-            WHERE id = $1
-            """,
-            attempt_id,
-            state,
-            now,
-            error_code,
-            decline_code,
-            request_id,
-        )
-
-    async def delete_attempt(self, tx: Transaction, attempt_id: UUID) -> None:
-        """Forget an attempt that certainly never happened, so that its key can be used again."""
-        await tx.execute("DELETE FROM attempts WHERE id = $1", attempt_id)
-
-    async def detach_attempt(self, tx: Transaction, attempt_id: UUID) -> None:
-        """Keep an attempt whose payment or refund is about to be removed."""
-        await tx.execute("UPDATE attempts SET payment_id = NULL, refund_id = NULL WHERE id = $1", attempt_id)
-
-    async def take_open_attempts(
-        self, connection: Connection, wall: datetime, lease_until: datetime, limit: int
-    ) -> list[Attempt]:
-        """Open attempts whose lease has run out, leased to the caller."""
-        rows = await connection.fetch(
-            f"""
-            UPDATE attempts SET lease_until = $2, looks = looks + 1
-            WHERE id IN (
-                SELECT id FROM attempts WHERE state IN ('requested', 'unknown') AND lease_until < $1
-                ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
-            )
-            RETURNING {_ATTEMPT_COLUMNS}
-            """,
-            wall,
-            lease_until,
-            limit,
-        )
-        return [Attempt(*row) for row in rows]
-
-    async def postpone_attempt(self, connection: Connection, attempt_id: UUID, lease_until: datetime) -> None:
-        """Mark an attempt's outcome as unknown, to be looked at again at `lease_until`."""
-        await connection.execute(
-            """
-            UPDATE attempts SET state = 'unknown', lease_until = $2
-            WHERE id = $1 AND state IN ('requested', 'unknown')
-            """,
-            attempt_id,
-            lease_until,
-        )

@@ -1,28 +1,27 @@
-"""`StripePaymentService`: what a caller can do with a payment. Every write is three steps, see `service_settle`."""
+"""`StripePaymentService`: what a caller can do with a payment. Every write is three steps, see `attempts.service`."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from tallystick.attempts.errors import OperationInProgress
+from tallystick.attempts.models import SECRET_OF, Attempt, Settled
+from tallystick.attempts.service import AttemptService
 from tallystick.core.clock import Clock
 from tallystick.core.errors import InvalidRequest, NotFound, Unavailable
-from tallystick.core.ids import is_stripe_id, new_id, parse_uuid
+from tallystick.core.ids import is_stripe_id, parse_uuid
 from tallystick.core.pages import Page
 from tallystick.customers.service import StripeCustomerService
 from tallystick.payments.checks import check_amount_allowed, check_metadata, check_text
 from tallystick.payments.errors import (
     AmountError,
-    OperationInProgress,
     PaymentNotCancelable,
     PaymentNotCapturable,
     PaymentNotConfirmable,
     PaymentNotRefundable,
     RefundExceedsRemaining,
 )
-from tallystick.payments.models import Attempt, ChargeRow, DisputeRow, Payment, RefundRow
+from tallystick.payments.models import ChargeRow, DisputeRow, Payment, RefundRow
 from tallystick.payments.models_requests import (
     CancelRequest,
     CaptureRequest,
@@ -35,21 +34,14 @@ from tallystick.payments.repository import HistoryFilter, PaymentRepository
 from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
 from tallystick.payments.service_drafts import EXPAND, Drafts
 from tallystick.payments.service_refresh import PaymentRefresher
-from tallystick.payments.service_settle import AttemptSettler, Settled
-from tallystick.payments.views import SECRET_OF, with_secrets
-from tallystick.platform import idempotency
 from tallystick.platform.auth import Actor
 from tallystick.platform.database import Database, Transaction
-from tallystick.platform.idempotency import Claimed, IdempotentRequest, InProgress, KeyInProgress, StoredAnswer
+from tallystick.platform.idempotency import IdempotentRequest
 from tallystick.platform.settings import Settings
 from tallystick.stripe_gateway.errors import GatewayError
 from tallystick.stripe_gateway.service import StripeService
 
 __all__ = ["StripePaymentService"]
-
-_WAIT_S = 10.0
-_POLL_S = 0.1
-Prepare = Callable[[Transaction, UUID], Awaitable[Attempt]]
 
 
 class StripePaymentService:
@@ -63,7 +55,7 @@ class StripePaymentService:
         stripe: StripeService,
         customers: StripeCustomerService,
         payments: PaymentRepository,
-        settler: AttemptSettler,
+        attempts: AttemptService,
         refresher: PaymentRefresher,
     ) -> None:
         self._database = database
@@ -72,7 +64,7 @@ class StripePaymentService:
         self._stripe = stripe
         self._customers = customers
         self._payments = payments
-        self._settler = settler
+        self._attempts = attempts
         self._refresher = refresher
         self._drafts = Drafts(settings)
 
@@ -104,9 +96,11 @@ class StripePaymentService:
                 # This database has lost the request (it was restored), and was told of its payment since.
                 payment = await self._locked(tx, payment_id)
                 stored |= {"intent": payment.stripe_payment_intent_id, "revision": payment.revision}
-            return await self._attempt(tx, request, key_id, "payment.create", stored, payment=payment, actor=actor)
+            return await self._attempts.store(
+                tx, request, key_id, "payment.create", stored, user_id=actor.user_id, subject_id=payment_id
+            )
 
-        return await self._execute(request, prepare)
+        return await self._attempts.execute(request, prepare)
 
     async def confirm(
         self, actor: Actor, payment_id: str, request: IdempotentRequest, wanted: ConfirmRequest
@@ -188,11 +182,18 @@ class StripePaymentService:
             # A refund that is known at Stripe is one of a lost request, as in `create`.
             params = self._drafts.refund_params(row, refund_id, refund.amount, wanted)
             stored = {"params": params, "refund": refund.stripe_refund_id}
-            return await self._attempt(
-                tx, request, key_id, "refund.create", stored, payment=row, actor=actor, refund_id=refund_id
+            return await self._attempts.store(
+                tx,
+                request,
+                key_id,
+                "refund.create",
+                stored,
+                user_id=actor.user_id,
+                subject_id=row.id,
+                part_id=refund_id,
             )
 
-        return await self._execute(request, prepare)
+        return await self._attempts.execute(request, prepare)
 
     # Reads
 
@@ -236,52 +237,20 @@ class StripePaymentService:
                 connection, filters, limit=wanted.limit, after=edges[0], before=edges[1]
             )
 
-    # The three steps
-
-    async def _execute(self, request: IdempotentRequest, prepare: Prepare) -> Settled:
-        async def claim(tx: Transaction) -> Attempt | StoredAnswer | InProgress:
-            claimed = await idempotency.claim(tx, request, self._clock.wall())
-            return await prepare(tx, claimed.id) if isinstance(claimed, Claimed) else claimed
-
-        for _ in range(int(_WAIT_S / _POLL_S)):
-            try:
-                claimed = await self._database.run(claim)
-            except asyncpg.UniqueViolationError as error:
-                raise OperationInProgress(retry_after_s=1) from error
-            if isinstance(claimed, Attempt):
-                return await self._settler.settle(claimed, await self._settler.send(claimed))
-            if isinstance(claimed, StoredAnswer):
-                return Settled(claimed.status, claimed.body)
-            standing = await self._standing(claimed)
-            if standing is not None:
-                return standing
-            await asyncio.sleep(_POLL_S)
-        raise KeyInProgress(retry_after_s=2)
-
-    async def _standing(self, claimed: InProgress) -> Settled | None:
-        """202 for a repeat of a request whose outcome nobody knows; None while its first sender is at work."""
-        async with self._database.connection() as connection:
-            found = await self._payments.find_attempt(connection, claimed.id)
-        if found is None:
-            return None
-        attempt, lease_until = found
-        if attempt.state == "unknown" or lease_until < self._clock.wall():
-            return await self._settler.stand(attempt)
-        return None
-
     async def reveal(self, settled: Settled) -> dict[str, Any]:
         """The body to answer with: a client secret, which is never stored, joins it (fetched again for a repeat)."""
         body = dict(settled.body)
         intent_id = body.pop(SECRET_OF, None)
         if intent_id is None:
             return body
-        intent = settled.intent
-        if intent is None:
+        secrets = settled.secrets
+        if secrets is None:
             try:
                 intent = (await self._stripe.retrieve_payment_intent(intent_id)).value
             except GatewayError as error:
                 raise Unavailable(retry_after_s=1) from error
-        return with_secrets(body, intent)
+            secrets = {"client_secret": intent.client_secret, "next_action": intent.next_action}
+        return {**body, **secrets}
 
     async def _operate(
         self,
@@ -296,38 +265,19 @@ class StripePaymentService:
             row = await self._locked(tx, payment.id)
             check(row)
             stored = {"intent": row.stripe_payment_intent_id, "params": params, "revision": row.revision}
-            return await self._attempt(tx, request, key_id, kind, stored, payment=row, actor=actor)
+            # One open confirm, capture or cancel per payment.
+            return await self._attempts.store(
+                tx,
+                request,
+                key_id,
+                kind,
+                stored,
+                user_id=actor.user_id,
+                subject_id=row.id,
+                lock_key=f"payment:{row.id}",
+            )
 
-        return await self._execute(request, prepare)
-
-    async def _attempt(
-        self,
-        tx: Transaction,
-        request: IdempotentRequest,
-        key_id: UUID,
-        kind: str,
-        stored: dict[str, Any],
-        *,
-        payment: Payment,
-        actor: Actor,
-        refund_id: UUID | None = None,
-    ) -> Attempt:
-        wall = self._clock.wall()
-        attempt = Attempt(
-            id=new_id(),
-            kind=kind,
-            user_id=actor.user_id,
-            payment_id=payment.id,
-            refund_id=refund_id,
-            idempotency_key_id=key_id,
-            stripe_idempotency_key=f"tallystick-{request.derive(kind, self._settings.installation_id, request.route)}",
-            request=stored,
-            state="requested",
-            sent_at=wall,
-            looks=0,
-        )
-        await self._payments.insert_attempt(tx, attempt, lease_until=wall + self._settler.lease, now=self._clock.now())
-        return attempt
+        return await self._attempts.execute(request, prepare)
 
     async def _locked(self, tx: Transaction, payment_id: UUID) -> Payment:
         row = await self._payments.lock(tx, payment_id)

@@ -25,13 +25,11 @@ from tallystick.payments.models import (
     Payment,
     RefundFacts,
     RefundRow,
-    Source,
 )
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
 from tallystick.payments.service_mails import Draft, PaymentMails, intent_mail, refund_mail
 from tallystick.payments.states import (
-    Verdict,
     judge_charge,
     judge_dispute,
     judge_intent,
@@ -41,6 +39,7 @@ from tallystick.payments.states import (
 from tallystick.platform.database import Transaction
 from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.objects import Failure, PaymentIntent, Refund
+from tallystick.stripe_gateway.ordering import Source, Verdict
 from tallystick.webhooks.errors import ParentMissing
 
 __all__ = ["META_INSTALLATION", "META_PAYMENT", "META_REFUND", "META_USER", "PaymentRecorder"]

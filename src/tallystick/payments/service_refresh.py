@@ -7,7 +7,7 @@ meanwhile. What was fetched is kept in the inbox, so that the mirror can be rebu
 from typing import TypeVar
 
 from tallystick.core.errors import Unavailable
-from tallystick.payments.models import ChargeFacts, DisputeFacts, Facts, IntentFacts, RefundFacts, Source
+from tallystick.payments.models import ChargeFacts, DisputeFacts, Facts, IntentFacts, RefundFacts
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
 from tallystick.payments.service_record import PaymentRecorder
@@ -15,6 +15,7 @@ from tallystick.platform.database import Database, Transaction
 from tallystick.platform.work import Retry
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.objects import Answer, Charge, Dispute, PaymentIntent, Refund
+from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.webhooks.service import StripeWebhookService
 

@@ -5,8 +5,6 @@ case in which an intent is created, charged and done within one second. What tim
 decides where it can (a final state is never left); what both leave open is applied, marked unsure, and fetched.
 """
 
-from enum import Enum
-
 from msgspec import UNSET
 
 from tallystick.payments.models import (
@@ -18,15 +16,14 @@ from tallystick.payments.models import (
     Payment,
     RefundFacts,
     RefundRow,
-    Source,
 )
 from tallystick.stripe_gateway.objects import Failure, PaymentIntent
+from tallystick.stripe_gateway.ordering import Verdict
 
 __all__ = [
     "FINAL",
     "REFUND_COUNTED",
     "REFUND_RESERVED",
-    "Verdict",
     "judge_charge",
     "judge_dispute",
     "judge_intent",
@@ -39,24 +36,11 @@ REFUND_COUNTED = ("pending", "requires_action", "succeeded")
 REFUND_RESERVED = ("requested", "unknown", *REFUND_COUNTED)
 
 
-class Verdict(Enum):
-    """What to do with a state: it replaces the row's, it does not, or nobody can tell."""
-
-    APPLY = "apply"
-    KEEP = "keep"
-    UNSURE = "unsure"
-
-
 def payment_status(intent: PaymentIntent) -> str:
     """Our status: Stripe's, but `failed` where the last attempt failed and a new method is awaited."""
     if intent.status == "requires_payment_method" and isinstance(intent.failure, Failure):
         return "failed"
     return intent.status
-
-
-def _unmoved(source: Source, revision: int) -> bool:
-    """Whether nothing changed the row since before the call that answered these facts."""
-    return source.base_revision is not None and source.base_revision == revision
 
 
 def judge_intent(row: Payment, facts: IntentFacts) -> Verdict:
@@ -66,7 +50,7 @@ def judge_intent(row: Payment, facts: IntentFacts) -> Verdict:
         return Verdict.APPLY
     if (old in FINAL) != (new in FINAL):
         return Verdict.APPLY if new in FINAL else Verdict.KEEP
-    if _unmoved(facts.source, row.revision) or facts.source.at > row.state_at:
+    if facts.source.unmoved(row.revision) or facts.source.at > row.state_at:
         return Verdict.APPLY
     if facts.source.at < row.state_at:
         return Verdict.KEEP
@@ -125,7 +109,7 @@ def judge_refund(row: RefundRow, facts: RefundFacts) -> Verdict:
     old, new = _REFUND_RANK.get(row.status, 0), _REFUND_RANK.get(facts.value.status, 0)
     if old != new:
         return Verdict.APPLY if new > old else Verdict.KEEP
-    if _unmoved(facts.source, row.revision) or facts.source.at > row.state_at:
+    if facts.source.unmoved(row.revision) or facts.source.at > row.state_at:
         return Verdict.APPLY
     if facts.source.at < row.state_at or row.status == facts.value.status:
         return Verdict.KEEP
@@ -146,7 +130,7 @@ _DISPUTE_RANK = {
 
 def judge_dispute(row: DisputeRow, facts: DisputeFacts) -> Verdict:
     """Newer wins; within a second the later stage does (a lost dispute may be appealed, so none is final for ever)."""
-    if _unmoved(facts.source, row.revision) or facts.source.at > row.state_at:
+    if facts.source.unmoved(row.revision) or facts.source.at > row.state_at:
         return Verdict.APPLY
     if facts.source.at < row.state_at or row.status == facts.value.status:
         return Verdict.KEEP
@@ -159,7 +143,7 @@ def judge_dispute(row: DisputeRow, facts: DisputeFacts) -> Verdict:
 def judge_charge(row: ChargeRow, facts: ChargeFacts) -> Verdict:
     """Newer wins; within a second the state that went further, if it went further in everything."""
     charge = facts.value
-    if _unmoved(facts.source, row.revision) or facts.source.at > row.state_at:
+    if facts.source.unmoved(row.revision) or facts.source.at > row.state_at:
         return Verdict.APPLY
     if facts.source.at < row.state_at:
         return Verdict.KEEP

@@ -3,20 +3,15 @@
 from typing import Any
 
 from tallystick.payments.errors import decline_of
-from tallystick.payments.models import Attempt, ChargeRow, DisputeRow, Payment, RefundRow
-from tallystick.stripe_gateway.objects import PaymentIntent
+from tallystick.payments.models import ChargeRow, DisputeRow, Payment, RefundRow
 
 __all__ = [
-    "SECRET_OF",
-    "attempt_view",
     "charge_view",
     "dispute_view",
     "payment_view",
     "refund_view",
-    "with_secrets",
 ]
 
-SECRET_OF = "_secret_of"  # noqa: S105  # the mark in a stored answer that names the intent whose secret was taken out of it
 _OURS = "tallystick_"
 
 
@@ -64,13 +59,6 @@ def _last_error(payment: Payment, *, staff: bool) -> dict[str, Any] | None:
     return shown
 
 
-def with_secrets(view: dict[str, Any], intent: PaymentIntent | None) -> dict[str, Any]:
-    """The view with what only the customer's own browser may have."""
-    if intent is None:
-        return view
-    return {**view, "client_secret": intent.client_secret, "next_action": intent.next_action}
-
-
 def refund_view(refund: RefundRow) -> dict[str, Any]:
     """A refund; `amount` in minor units."""
     return {
@@ -116,8 +104,3 @@ def dispute_view(dispute: DisputeRow) -> dict[str, Any]:
         "evidence_due_at": dispute.evidence_due_at,
         "created_at": dispute.created_at,
     }
-
-
-def attempt_view(attempt: Attempt) -> dict[str, Any]:
-    """Where a write to Stripe stands."""
-    return {"id": attempt.id, "kind": attempt.kind, "state": attempt.state}

@@ -18,11 +18,9 @@ from tallystick.payments.models import (
     Payment,
     RefundFacts,
     RefundRow,
-    Source,
 )
 from tallystick.payments.states import (
     FINAL,
-    Verdict,
     judge_charge,
     judge_dispute,
     judge_intent,
@@ -30,6 +28,7 @@ from tallystick.payments.states import (
     payment_status,
 )
 from tallystick.stripe_gateway.objects import Charge, Dispute, Failure, PaymentIntent, Refund
+from tallystick.stripe_gateway.ordering import Source, Verdict
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -193,9 +193,10 @@ CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);
 CREATE TABLE attempts (
     id uuid PRIMARY KEY,
     kind text NOT NULL,
-    user_id uuid REFERENCES users (id),
-    payment_id uuid REFERENCES payments (id),
-    refund_id uuid REFERENCES refunds (id),
+    user_id uuid,
+    subject_id uuid,
+    part_id uuid,
+    lock_key text,
     idempotency_key_id uuid REFERENCES idempotency_keys (id) ON DELETE SET NULL,
     stripe_idempotency_key text NOT NULL UNIQUE,
     request jsonb NOT NULL,
@@ -210,10 +211,12 @@ CREATE TABLE attempts (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX attempts_one_open_operation ON attempts (payment_id)
-    WHERE kind IN ('payment.confirm', 'payment.capture', 'payment.cancel') AND state IN ('requested', 'unknown');
+COMMENT ON COLUMN attempts.subject_id IS
+    'the object of ours that it is about; the row may be gone if nothing came of it';
+CREATE UNIQUE INDEX attempts_one_open_operation ON attempts (lock_key) WHERE state IN ('requested', 'unknown');
 CREATE INDEX attempts_open ON attempts (lease_until) WHERE state IN ('requested', 'unknown');
-CREATE INDEX attempts_by_payment ON attempts (payment_id);
+CREATE INDEX attempts_by_subject ON attempts (subject_id);
+CREATE INDEX attempts_by_key ON attempts (idempotency_key_id);
 
 CREATE TABLE webhook_events (
     id uuid PRIMARY KEY,
