@@ -38,6 +38,7 @@ from tallystick.products.controller import ProductController
 from tallystick.products.handlers import HANDLERS as PRODUCT_HANDLERS
 from tallystick.products.repository import ProductRepository
 from tallystick.products.service import ProductService
+from tallystick.products.service_create import KIND, ProductCreation, ProductOperation
 from tallystick.products.service_record import ProductRecorder
 from tallystick.reconciliation.service import EventPoller
 from tallystick.stripe_gateway.service import StripeService
@@ -81,6 +82,8 @@ class Parts:
         )
         products = ProductRepository()
         product_recorder = ProductRecorder(clock, products)
+        self.attempts.register({KIND: ProductOperation(clock, self.stripe, products, product_recorder)})
+        self.product_creation = ProductCreation(self.attempts, settings.installation_id)
         self.products = ProductService(database, self.stripe, products, product_recorder, self.webhooks)
         for event_type, translate in HANDLERS.items():
             self.registry.register(event_type, translate, recorder.record)
@@ -145,7 +148,8 @@ class _Application:
         self._api.add_api_route("/readyz", self._readyz, methods=["GET"], tags=["health"])
         payments = PaymentController(self._parts.payments, self._authenticate, settings.default_currency)
         self._api.include_router(payments.router)
-        self._api.include_router(ProductController(self._parts.products).router)
+        products = ProductController(self._parts.products, self._parts.product_creation, self._authenticate)
+        self._api.include_router(products.router)
         self._api.include_router(PageController().router)
         self._api.mount(ASSETS_PATH, assets_app())
 

@@ -97,3 +97,71 @@ async def test_pages_and_etags(system: System) -> None:
     assert other.status == 200
     for path in ("/api/products/nope", "/api/products?starting_after=nope", "/api/products?limit=0"):
         assert (await system.call("GET", path)).status in (404, 422)
+
+
+BODY = {
+    "name": "Team",
+    "description": "For teams",
+    "prices": [
+        {"unit_amount": 1500, "currency": "usd", "recurring": {"interval": "month"}},
+        {"unit_amount": 15000, "currency": "usd", "recurring": {"interval": "year"}, "nickname": "yearly"},
+        {"unit_amount": 9900, "currency": "jpy"},
+    ],
+}
+
+
+async def test_an_administrator_makes_a_product_with_its_prices_once(system: System) -> None:
+    root, key = unique("root"), unique("key")
+    made = await system.call("POST", "/api/products", BODY, user=root, roles=("admin",), key=key)
+    assert made.status == 201, made.body
+    assert sorted(price["unit_amount"] for price in made.body["prices"]) == [1500, 9900, 15000]
+    again = await system.call("POST", "/api/products", BODY, user=root, roles=("admin",), key=key)
+    assert (again.status, again.body) == (201, made.body)
+    stripe = await system.stripe(f"/v1/prices?product={made.body['stripe_product_id']}")
+    assert len(stripe["data"]) == 3
+    await system.quiet()
+    shown = (await system.call("GET", f"/api/products/{made.body['id']}")).body
+    assert {price["id"] for price in shown["prices"]} == {price["id"] for price in made.body["prices"]}
+
+
+async def test_a_line_cut_between_product_and_prices_ends_in_one_whole_product(system: System) -> None:
+    root, key = unique("root"), unique("key")
+    for path, when in (("/v1/products", "after"), ("/v1/prices", "after"), ("/v1/prices", "before")):
+        await system.fault(target="api", kind="cut", method="POST", path=path, when=when, times=3)
+    answer = await system.call("POST", "/api/products", BODY, user=root, roles=("admin",), key=key)
+    assert answer.status in (201, 202), answer.body
+    await system.sandbox("DELETE", "/_sandbox/faults")
+    await system.quiet()
+    final = await system.call("POST", "/api/products", BODY, user=root, roles=("admin",), key=key)
+    assert (final.status, len(final.body["prices"])) == (201, 3)
+    stripe = await system.stripe(f"/v1/prices?product={final.body['stripe_product_id']}")
+    assert len(stripe["data"]) == 3
+
+
+async def test_only_administrators_and_only_what_can_be(system: System) -> None:
+    for roles in ((), ("support",)):
+        refused = await system.call("POST", "/api/products", BODY, user=unique("ann"), roles=roles)
+        assert (refused.status, refused.code) == (403, "FORBIDDEN")
+    bad: list[tuple[dict[str, Any], str]] = [
+        ({"name": ""}, "name"),
+        ({"name": "x", "extra": 1}, "extra"),
+        ({"name": "x", "prices": [{"unit_amount": -1, "currency": "usd"}]}, "prices.0.unit_amount"),
+        ({"name": "x", "prices": [{"unit_amount": 1.5, "currency": "usd"}]}, "prices.0.unit_amount"),
+        ({"name": "x", "prices": [{"unit_amount": 100, "currency": "xxx"}]}, "prices.0.currency"),
+        ({"name": "x", "prices": [{"unit_amount": 1005, "currency": "kwd"}]}, "prices.0.unit_amount"),
+    ]
+    for body, field in bad:
+        answer = await system.call("POST", "/api/products", body, user=unique("root"), roles=("admin",))
+        assert (answer.status, answer.body.get("field")) == (422, field), answer.body
+
+
+async def test_a_product_whose_price_stripe_refuses_is_not_on_offer(system: System) -> None:
+    root = unique("root")
+    price = {"unit_amount": 100, "currency": "usd", "lookup_key": unique("key")}
+    body = {"name": unique("Taken"), "prices": [price]}
+    assert (await system.call("POST", "/api/products", body, user=root, roles=("admin",))).status == 201
+    twice = await system.call("POST", "/api/products", body, user=root, roles=("admin",))
+    assert (twice.status, twice.code) == (422, "PRODUCT_REJECTED")
+    await system.quiet()
+    listed = (await system.call("GET", "/api/products?limit=100")).body["data"]
+    assert [row["name"] for row in listed].count(body["name"]) == 1

@@ -4,12 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from tallystick.attempts.models import Settled
-from tallystick.core.ids import new_id
 from tallystick.core.pages import LIMIT_DEFAULT, LIMIT_MAX
 from tallystick.payments.models import Payment
 from tallystick.payments.models_requests import (
@@ -34,22 +32,20 @@ from tallystick.payments.schemas import (
 from tallystick.payments.service import StripePaymentService
 from tallystick.payments.views import charge_view, dispute_view, payment_view, refund_view
 from tallystick.platform.auth import Actor
-from tallystick.platform.http import json_response, problem_response, problems, request_id_of
+from tallystick.platform.http import (
+    IdempotencyKey,
+    idempotent_request,
+    json_response,
+    problem_response,
+    problems,
+    request_id_of,
+)
 from tallystick.platform.idempotency import IdempotentRequest
 
 __all__ = ["PaymentController"]
 
 Authenticate = Callable[..., Awaitable[Actor]]
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=IdempotentRequest.KEY_MAX,
-        pattern=r"^[\x21-\x7e]+$",
-        description="repeat the request with the same key and get the same answer; one is made if absent",
-    ),
-]
+Key = IdempotencyKey
 PaymentId = Annotated[str, Path(alias="id", max_length=255, description="ours or Stripe's")]
 Cursor = Annotated[str | None, Query(max_length=255, description="a payment's id, ours or Stripe's; exclusive")]
 _WRITE_ERRORS = (401, 402, 403, 404, 409, 413, 422, 500, 502, 503)
@@ -77,37 +73,49 @@ class PaymentController:
         async def create_payment_intent(request: Request, who: actor, body: CreatePayment, key: Key = None) -> Response:
             """Create a payment. The `client_secret` in the answer is for Stripe.js in the customer's browser."""
             wanted = PaymentRequest(**{**body.model_dump(), "currency": body.currency or self._default_currency})
-            sent = _idempotent(request, who, key, body)
+            sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.create(who, sent, wanted))
 
         @post(f"{base}/{{id}}/confirm", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
         async def confirm_payment_intent(
-            request: Request, who: actor, payment_id: PaymentId, body: ConfirmPayment | None = None, key: Key = None
+            request: Request,
+            who: actor,
+            payment_id: PaymentId,
+            body: ConfirmPayment | None = None,
+            key: Key = None,
         ) -> Response:
             """Try to charge a payment; a failed one is confirmed again with another method."""
             body = body or ConfirmPayment()
             wanted = ConfirmRequest(**body.model_dump())
-            sent = _idempotent(request, who, key, body)
+            sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.confirm(who, payment_id, sent, wanted))
 
         @post(f"{base}/{{id}}/capture", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
         async def capture_payment_intent(
-            request: Request, who: actor, payment_id: PaymentId, body: CapturePayment | None = None, key: Key = None
+            request: Request,
+            who: actor,
+            payment_id: PaymentId,
+            body: CapturePayment | None = None,
+            key: Key = None,
         ) -> Response:
             """Capture an authorised payment, whole or in part."""
             body = body or CapturePayment()
             wanted = CaptureRequest(**body.model_dump())
-            sent = _idempotent(request, who, key, body)
+            sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.capture(who, payment_id, sent, wanted))
 
         @post(f"{base}/{{id}}/cancel", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
         async def cancel_payment_intent(
-            request: Request, who: actor, payment_id: PaymentId, body: CancelPayment | None = None, key: Key = None
+            request: Request,
+            who: actor,
+            payment_id: PaymentId,
+            body: CancelPayment | None = None,
+            key: Key = None,
         ) -> Response:
             """Cancel a payment that has not succeeded; what it held is released."""
             body = body or CancelPayment()
             wanted = CancelRequest(**body.model_dump())
-            sent = _idempotent(request, who, key, body)
+            sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.cancel(who, payment_id, sent, wanted))
 
         @post(
@@ -116,12 +124,16 @@ class PaymentController:
             responses={202: {"model": RefundView}, **problems(*_WRITE_ERRORS)},
         )
         async def refund_payment_intent(
-            request: Request, who: actor, payment_id: PaymentId, body: CreateRefund | None = None, key: Key = None
+            request: Request,
+            who: actor,
+            payment_id: PaymentId,
+            body: CreateRefund | None = None,
+            key: Key = None,
         ) -> Response:
             """Refund a payment, whole or in part, several times up to what was captured."""
             body = body or CreateRefund()
             wanted = RefundRequest(**body.model_dump())
-            sent = _idempotent(request, who, key, body)
+            sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.refund(who, payment_id, sent, wanted))
 
     def _route_reads(self, authenticate: Authenticate) -> None:
@@ -175,12 +187,3 @@ class PaymentController:
         if settled.status >= 400:
             return problem_response({**body, "request_id": request_id_of(request.scope)}, headers)
         return json_response(body, settled.status, headers)
-
-
-def _idempotent(request: Request, who: Actor, key: str | None, body: BaseModel) -> IdempotentRequest:
-    """The request as repeats are recognised; the key, made here if absent, is in the answer whatever it is."""
-    key = key or str(new_id())
-    request.state.idempotency_key = key
-    return IdempotentRequest(
-        f"user:{who.subject}", key, f"{request.method} {request.url.path}", body.model_dump(mode="json")
-    )

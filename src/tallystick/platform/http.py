@@ -3,11 +3,11 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import MutableHeaders
@@ -27,11 +27,14 @@ from tallystick.core.errors import (
 )
 from tallystick.core.ids import new_id
 from tallystick.platform.database import WEATHER, is_weather
+from tallystick.platform.idempotency import IdempotentRequest
 
 __all__ = [
+    "IdempotencyKey",
     "Json",
     "Problem",
     "RequestFrame",
+    "idempotent_request",
     "install_error_handlers",
     "json_response",
     "problem_response",
@@ -88,6 +91,25 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
 def problem_response(document: Json, headers: Mapping[str, str] | None = None) -> Response:
     """A problem document as it goes over the wire."""
     return Response(msgspec.json.encode(document), document["status"], headers, media_type="application/problem+json")
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=IdempotentRequest.KEY_MAX,
+        pattern=r"^[\x21-\x7e]+$",
+        description="repeat the request with the same key and get the same answer; one is made if absent",
+    ),
+]
+
+
+def idempotent_request(request: Request, scope: str, key: str | None, body: BaseModel) -> IdempotentRequest:
+    """The request as repeats are recognised; the key, made here if absent, is in the answer whatever it is."""
+    key = key or str(new_id())
+    request.state.idempotency_key = key
+    return IdempotentRequest(scope, key, f"{request.method} {request.url.path}", body.model_dump(mode="json"))
 
 
 class Problem(BaseModel):

@@ -1,12 +1,65 @@
 """The shapes of requests and answers about the catalogue, for validation at the edge and for OpenAPI."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
-__all__ = ["PriceList", "PriceView", "ProductPage", "ProductView"]
+from tallystick.core.currencies import MAX_AMOUNT
+
+__all__ = ["CreateProduct", "PriceList", "PriceView", "ProductPage", "ProductView"]
+
+
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=250)]
+Metadata = dict[
+    Annotated[str, StringConstraints(strict=True, min_length=1, max_length=40)],
+    Annotated[str, StringConstraints(strict=True, max_length=500)],
+]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CreateRecurring(_Request):
+    """How often a new price is billed; at most every three years."""
+
+    interval: Literal["day", "week", "month", "year"]
+    interval_count: Annotated[StrictInt, Field(ge=1, le=156)] = 1
+
+
+class CreatePrice(_Request):
+    """A price of a new product; without `recurring` it is paid once."""
+
+    unit_amount: Annotated[StrictInt, Field(ge=0, le=MAX_AMOUNT, description="minor units of the currency")]
+    currency: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z]{3}$")]
+    recurring: CreateRecurring | None = None
+    nickname: Text | None = None
+    lookup_key: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)] | None = None
+    metadata: Metadata = Field(default_factory=dict, max_length=45)
+
+
+class CreateProduct(_Request):
+    """A new product with its prices."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Team",
+                    "prices": [{"unit_amount": 1500, "currency": "usd", "recurring": {"interval": "month"}}],
+                }
+            ]
+        },
+    )
+
+    name: Text
+    description: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1000)] | None = None
+    unit_label: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=12)] | None = None
+    metadata: Metadata = Field(default_factory=dict, max_length=45)
+    prices: list[CreatePrice] = Field(default_factory=list, max_length=20)
 
 
 class RecurringView(BaseModel):

@@ -12,11 +12,17 @@ from tallystick.sandbox.resources import (
     charges,
     checkout_sessions,
     coupons,
+    customer_balance,
     customers,
     discounts,
     disputes,
     entitlements,
     events,
+    invoice_items,
+    invoice_payments,
+    invoices,
+    invoices_collect,
+    invoices_preview,
     payment_flow,
     payment_intents,
     payment_methods,
@@ -25,6 +31,11 @@ from tallystick.sandbox.resources import (
     promotion_codes,
     refunds,
     setup_intents,
+    subscription_items,
+    subscriptions,
+    subscriptions_cancel,
+    subscriptions_cycle,
+    test_clocks,
     tokens,
     webhook_endpoints,
 )
@@ -43,11 +54,16 @@ ROUTER = Router(
         charges,
         checkout_sessions,
         coupons,
+        customer_balance,
         customers,
         discounts,
         disputes,
         entitlements,
         events,
+        invoice_items,
+        invoice_payments,
+        invoices,
+        invoices_preview,
         payment_intents,
         payment_methods,
         prices,
@@ -55,6 +71,9 @@ ROUTER = Router(
         promotion_codes,
         refunds,
         setup_intents,
+        subscription_items,
+        subscriptions,
+        test_clocks,
         tokens,
         webhook_endpoints,
     )
@@ -67,10 +86,15 @@ EXPANDABLE: dict[str, frozenset[str]] = {
     "charge": charges.EXPANDABLE,
     "checkout.session": checkout_sessions.EXPANDABLE,
     "customer": customers.EXPANDABLE,
+    "customer_balance_transaction": customer_balance.EXPANDABLE,
     "discount": discounts.EXPANDABLE,
     "dispute": disputes.EXPANDABLE,
     "entitlements.active_entitlement": entitlements.EXPANDABLE,
+    "invoice": invoices.EXPANDABLE,
+    "invoice_payment": invoice_payments.EXPANDABLE,
+    "invoiceitem": invoice_items.EXPANDABLE,
     "item": checkout_sessions.ITEM_EXPANDABLE,
+    "line_item": invoices.LINE_EXPANDABLE,
     "payment_intent": payment_intents.EXPANDABLE,
     "payment_method": payment_methods.EXPANDABLE,
     "price": prices.EXPANDABLE,
@@ -80,6 +104,8 @@ EXPANDABLE: dict[str, frozenset[str]] = {
     "refund": refunds.EXPANDABLE,
     "setup_attempt": setup_intents.ATTEMPT_EXPANDABLE,
     "setup_intent": setup_intents.EXPANDABLE,
+    "subscription": subscriptions.EXPANDABLE,
+    "subscription_item": subscriptions.ITEM_EXPANDABLE,
 }
 """The id fields that `expand` turns into objects."""
 
@@ -87,8 +113,11 @@ INCLUDES: dict[tuple[str, str], Include] = {
     **checkout_sessions.INCLUDES,
     **coupons.INCLUDES,
     **customers.INCLUDES,
+    **invoice_payments.INCLUDES,
+    **invoices.INCLUDES,
     **prices.INCLUDES,
     **refunds.INCLUDES,
+    **subscriptions.INCLUDES,
 }
 """What is printed only when expanded."""
 
@@ -99,10 +128,16 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "checkout.session": (
         "customer", "customer_details.email", "payment_intent", "setup_intent", "status", "subscription",
     ),
-    "customer": ("email",),
+    "customer": ("email", "test_clock"),
+    "customer_balance_transaction": ("customer", "invoice"),
     "dispute": ("charge", "payment_intent"),
     "entitlements.feature": ("active", "lookup_key"),
     "event": ("type",),
+    "invoice": (
+        "collection_method", "customer", "parent.subscription_details.subscription", "status", "test_clock",
+    ),
+    "invoice_payment": ("invoice", "payment.payment_intent", "status"),
+    "invoiceitem": ("customer", "invoice", "test_clock"),
     "payment_intent": ("customer",),
     "payment_method": ("customer", "type"),
     "price": (
@@ -115,6 +150,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "refund": ("charge", "payment_intent"),
     "setup_attempt": ("setup_intent",),
     "setup_intent": ("customer", "payment_method"),
+    "subscription": ("collection_method", "customer", "status", "test_clock"),
 }  # fmt: skip
 """The fields that lists filter by."""
 
@@ -126,6 +162,8 @@ JOBS: dict[str, Callable[[Context, str, Json], None]] = {
     **payment_flow.JOBS,
     **promotion_codes.JOBS,
     **refunds.JOBS,
+    **subscriptions_cycle.JOBS,
+    **test_clocks.JOBS,
 }
 """What happens at due moments, by the kind given to `Context.later`."""
 
@@ -134,6 +172,16 @@ FOLLOW_UPS: dict[str, Callable[[Context, Json], None]] = {
     **entitlements.FOLLOW_UPS,
 }
 """What happens at the end of a transaction, by the type of an event that it made."""
+
+
+def _delete_customer(ctx: Context, customer_id: str, _data: Json) -> None:
+    customers.delete(ctx, {}, customer_id)
+
+
+payment_flow.FOLLOWERS[:] = [invoices_collect.follow]
+setup_intents.FOLLOWERS[:] = [subscriptions.follow_setup]
+test_clocks.run_with({**JOBS, "delete_customer": _delete_customer})
+customers.LEAVING[:] = [subscriptions_cancel.of_customer]
 
 _FRESH: dict[str, Callable[[Context, Json], Json]] = {
     "balance_transaction": balance_transactions.fresh,

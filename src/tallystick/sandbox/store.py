@@ -113,15 +113,16 @@ class Store:
     def undone(self) -> Iterator[None]:
         """Within a transaction: whatever the block writes is undone at its end, so it only shows what would be.
 
-        Objects read before or inside the block must be read again after it.
+        The block sees what is stored, in objects of its own: it must read anew what it needs.
         """
+        outer, self._loaded = self._loaded, {}
         self._db.execute("SAVEPOINT undone")
         try:
             yield
         finally:
             self._db.execute("ROLLBACK TO undone")
             self._db.execute("RELEASE undone")
-            self._loaded.clear()
+            self._loaded = outer
 
     def close(self) -> None:
         self._db.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
+from tallystick.sandbox import versions_billing
 from tallystick.sandbox.errors import ApiError
 from tallystick.sandbox.shapes import Json
 
@@ -147,6 +148,7 @@ class _Form:
 
     changes: Mapping[str, tuple[Callable[[Json], Json], ...]]
     filled: Mapping[str, tuple[str, ...]]
+    first: Mapping[str, Callable[[Json, Lookup], Json]]
 
 
 @cache
@@ -158,7 +160,7 @@ def _form(day: str) -> _Form:
             filled |= filled_then
             for kind, change in changed.items():
                 changes[kind] = (*changes.get(kind, ()), change)
-    return _Form(changes, filled)
+    return _Form(changes, filled, versions_billing.FIRST if day < _BASIL else {})
 
 
 def _downgrade(value: Any, form: _Form, lookup: Lookup) -> Any:
@@ -169,6 +171,8 @@ def _downgrade(value: Any, form: _Form, lookup: Lookup) -> Any:
     kind = value.get("object")
     if not isinstance(kind, str):
         kind = ""
+    if kind in form.first and not value.get("deleted"):
+        value = form.first[kind](value, lookup)
     if kind in form.filled:
         value = _fill(value, form.filled[kind], lookup)
     lowered = {
@@ -390,7 +394,7 @@ _STAGES: tuple[tuple[str, Mapping[str, Callable[[Json], Json]], Mapping[str, tup
         {"discount": _discount, "promotion_code": _promotion_code},
         {"discount": ("source", "coupon"), "promotion_code": ("promotion", "coupon")},
     ),
-    (_BASIL, _CHANGES, {}),
+    (_BASIL, _CHANGES | versions_billing.BASIL, {}),
     (_MARKETING_FEATURES, {"product": _product_features}, {}),
 )
 """Newest first: the version that brought the newer form, the ways down, and the ids that become objects."""

@@ -152,6 +152,10 @@ class StripeService:
         """`POST /v1/products`."""
         return await self._write("/v1/products", params, key, translate.product)
 
+    async def archive_product(self, product_id: str, key: str) -> Answer[Product]:
+        """`POST /v1/products/{id}` with `active=false`."""
+        return await self._write(f"/v1/products/{product_id}", {"active": False}, key, translate.product)
+
     async def create_price(self, params: Json, key: str) -> Answer[Price]:
         """`POST /v1/prices`, answered with its tiers."""
         return await self._write("/v1/prices", {**params, "expand": ["tiers"]}, key, translate.price)

@@ -44,6 +44,7 @@ def complete(ctx: Context, session: Json, given: Given) -> None:
     method = _method(ctx, given) if needs_method(session) else None
     if method is not None and method["type"] not in session["payment_method_types"]:
         raise invalid(f"This Checkout Session does not take the payment method type {method['type']}.")
+    _check_discounts(ctx, session)
     session["customer_details"] = details(given.email, given.name)
     ctx.save(session)
     if session["mode"] == "setup":
@@ -51,7 +52,7 @@ def complete(ctx: Context, session: Json, given: Given) -> None:
     elif session["mode"] == "subscription":
         customer = _customer(ctx, session, given)
         if checkout_subscribe.subscribe(ctx, session, customer, method, return_url=_return_url(session)):
-            _finish(ctx, session, "paid" if session["amount_total"] else "no_payment_required")
+            _finish(ctx, session, _status_of(ctx, session, checkout_subscribe.intent_of(ctx, session)))
     elif session["amount_total"] == 0:
         _finish(ctx, session, "no_payment_required")
     else:
@@ -138,18 +139,25 @@ def _pay(ctx: Context, session: Json, method: Json | None, given: Given) -> None
 def _settle(ctx: Context, session: Json, intent: Json) -> None:
     """The session's own payment has come to a result, at once or after a challenge."""
     if session["status"] == "open" and intent["status"] in _DONE:
-        if intent["status"] == "processing":
-            ctx.store.set_note(session["id"], "async", "yes")
         _redeem(ctx, session, intent["customer"])
         session["customer"] = intent["customer"]
-        _finish(ctx, session, _DONE[intent["status"]])
+        _finish(ctx, session, _status_of(ctx, session, intent))
+
+
+def _check_discounts(ctx: Context, session: Json) -> None:
+    """A code may have been used up since it was applied. Raises 400 then, before anything is paid."""
+    for index, entry in enumerate(session["discounts"]):
+        given = {key: item for key, item in entry.items() if item}
+        discounts.check(ctx, given, customer=session["customer"], param=f"discounts[{index}]")
 
 
 def _redeem(ctx: Context, session: Json, customer: str | None) -> None:
     for entry in session["discounts"]:
-        given = {key: item for key, item in entry.items() if item}
-        redemption = discounts.check(ctx, given, customer=customer, param="discounts")
-        discounts.make(ctx, redemption, customer=customer, checkout_session=session["id"], announce=False)
+        code = ctx.find("promotion_code", entry["promotion_code"]) if entry["promotion_code"] else None
+        coupon = ctx.store.last_form(code["promotion"]["coupon"] if code else entry["coupon"])
+        if coupon is not None:
+            redemption = discounts.Redemption(coupon, code)
+            discounts.make(ctx, redemption, customer=customer, checkout_session=session["id"], announce=False)
 
 
 def _set_up(ctx: Context, session: Json, method: Json | None, given: Given) -> None:
@@ -180,17 +188,34 @@ def _sessions_of(ctx: Context, intent: Json) -> list[Json]:
 
 
 def _on_payment(ctx: Context, intent: Json) -> None:
+    session = checkout_subscribe.session_of(ctx, intent)
+    if session is not None:
+        _on_subscription(ctx, session, intent)
     for session in _sessions_of(ctx, intent):
         if session["status"] == "open":
             _settle(ctx, session, intent)
-        elif session["status"] == "complete" and session["payment_status"] == "unpaid":
+        else:
             _late(ctx, session, intent)
-    _subscribed(ctx, intent, "paid")
+
+
+def _on_subscription(ctx: Context, session: Json, intent: Json) -> None:
+    if session["status"] != "open":
+        _late(ctx, session, intent)
+    elif checkout_subscribe.paid(ctx, session, intent):
+        _finish(ctx, session, _status_of(ctx, session, intent))
+
+
+def _status_of(ctx: Context, session: Json, intent: Json | None) -> str:
+    if intent is None or intent["object"] == "setup_intent":
+        return "no_payment_required"
+    if intent["status"] == "processing":
+        ctx.store.set_note(session["id"], "async", "yes")
+    return _DONE[intent["status"]]
 
 
 def _late(ctx: Context, session: Json, intent: Json) -> None:
     """A delayed payment arrives, or an authorisation is captured."""
-    if intent["status"] != "succeeded":
+    if session["status"] != "complete" or session["payment_status"] != "unpaid" or intent["status"] != "succeeded":
         return
     session["payment_status"] = "paid"
     ctx.save(session)
@@ -199,22 +224,18 @@ def _late(ctx: Context, session: Json, intent: Json) -> None:
 
 
 def _on_failure(ctx: Context, intent: Json) -> None:
-    for session in _sessions_of(ctx, intent):
+    subscribed = checkout_subscribe.session_of(ctx, intent)
+    for session in [*_sessions_of(ctx, intent), *([subscribed] if subscribed else [])]:
         if session["status"] == "complete" and ctx.store.note(session["id"], "async"):
             ctx.emit("checkout.session.async_payment_failed", session)
 
 
 def _on_setup(ctx: Context, intent: Json) -> None:
-    for session in _sessions_of(ctx, intent):
-        if session["mode"] == "setup":
-            _settle_setup(ctx, session, intent)
-    _subscribed(ctx, intent, "no_payment_required")
-
-
-def _subscribed(ctx: Context, intent: Json, payment_status: str) -> None:
     session = checkout_subscribe.session_of(ctx, intent)
-    if session is not None and session["status"] == "open" and checkout_subscribe.paid(ctx, session, intent):
-        _finish(ctx, session, payment_status)
+    if session is not None:
+        _on_subscription(ctx, session, intent)
+    for session in _sessions_of(ctx, intent):
+        _settle_setup(ctx, session, intent)
 
 
 FOLLOW_UPS = {

@@ -1,4 +1,6 @@
-"""Customers, their payment methods, and their (empty) balance history."""
+"""Customers and their payment methods."""
+
+from collections.abc import Callable
 
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.errors import ApiError, no_such
@@ -17,12 +19,15 @@ from tallystick.sandbox.params import (
     string,
     unsettable,
 )
-from tallystick.sandbox.resources import common, discounts, payment_methods
+from tallystick.sandbox.resources import common, customer_balance, discounts, payment_methods, test_clocks
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.search import SEARCH_FIELDS, search
 from tallystick.sandbox.shapes import Json, list_object
 
-__all__ = ["EXPANDABLE", "INCLUDES", "ROUTES"]
+__all__ = ["EXPANDABLE", "INCLUDES", "LEAVING", "ROUTES", "delete"]
+
+LEAVING: list[Callable[[Context, str], None]] = []
+"""What happens before a customer is deleted: its subscriptions end."""
 
 EXPANDABLE = frozenset({"default_source", "discount", "invoice_settings.default_payment_method", "test_clock"})
 
@@ -68,7 +73,7 @@ _CREATE: Fields = {
 }
 _UPDATE: Fields = {**_FIELDS, "default_source": string(), "source": string()}
 _PLAIN = (
-    "balance", "business_name", "description", "email", "individual_name", "invoice_prefix", "name",
+    "business_name", "description", "email", "individual_name", "invoice_prefix", "name",
     "next_invoice_sequence", "phone", "preferred_locales",
 )  # fmt: skip
 
@@ -106,6 +111,10 @@ def create(ctx: Context, params: Json) -> Json:
         "test_clock": None,
     }
     _refuse_sources(params)
+    if "test_clock" in params:
+        test_clocks.attach(ctx, params["test_clock"])
+        customer["test_clock"] = params["test_clock"]
+        customer["created"] = test_clocks.at_customer(ctx, customer).now
     method = None
     if "payment_method" in params:
         method = payment_methods.resolve(ctx, params["payment_method"], param="payment_method")
@@ -144,6 +153,8 @@ def update(ctx: Context, params: Json, customer_id: str) -> Json:
 def delete(ctx: Context, _params: Json, customer_id: str) -> Json:
     """`DELETE /v1/customers/{id}`: detaches its methods; the event has the full customer."""
     customer = ctx.require("customer", customer_id, param="id")
+    for leave in LEAVING:
+        leave(ctx, customer_id)
     ctx.emit("customer.deleted", customer)
     for method in ctx.store.find("payment_method", "customer", customer_id):
         payment_methods.release(ctx, method)
@@ -157,7 +168,7 @@ def delete(ctx: Context, _params: Json, customer_id: str) -> Json:
 def list_all(ctx: Context, params: Json) -> Json:
     """`GET /v1/customers`."""
     filters = {"email": params.get("email"), "test_clock": params.get("test_clock")}
-    return page(ctx, "customer", "/v1/customers", params, filters)
+    return page(ctx, "customer", "/v1/customers", params, filters, extra=test_clocks.left_out(params))
 
 
 def search_customers(ctx: Context, params: Json) -> Json:
@@ -181,13 +192,11 @@ def retrieve_method(ctx: Context, _params: Json, customer_id: str, method_id: st
     return method
 
 
-def list_balance(ctx: Context, _params: Json, customer_id: str) -> Json:
-    """`GET /v1/customers/{id}/balance_transactions`; nothing moves a customer's balance yet."""
-    ctx.require("customer", customer_id, param="id")
-    return list_object(f"/v1/customers/{customer_id}/balance_transactions", [])
-
-
 def _apply(ctx: Context, customer: Json, params: Json, method: Json | None) -> None:
+    moved = params.get("balance", customer["balance"]) - customer["balance"]
+    if moved:
+        code = customer["currency"] or ctx.settings.default_currency
+        customer_balance.adjust(ctx, customer, moved, "adjustment", code=code)
     for key in _PLAIN:
         if key in params:
             customer[key] = params[key]
@@ -228,7 +237,7 @@ def _empty(field: str) -> payment_methods.ListMaker:
     return lambda _ctx, customer: list_object(f"/v1/customers/{customer['id']}/{field}", [])
 
 
-INCLUDES = {("customer", field): _empty(field) for field in ("sources", "subscriptions", "tax_ids")}
+INCLUDES = {("customer", field): _empty(field) for field in ("sources", "tax_ids")}
 
 _METHOD_LIST: Fields = {
     **LIST_FIELDS,
@@ -244,5 +253,4 @@ ROUTES = (
     Route("DELETE", "customers/*", delete),
     Route("GET", "customers/*/payment_methods", list_methods, _METHOD_LIST),
     Route("GET", "customers/*/payment_methods/*", retrieve_method, common.EXPAND),
-    Route("GET", "customers/*/balance_transactions", list_balance, LIST_FIELDS),
 )

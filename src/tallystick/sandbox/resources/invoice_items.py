@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from tallystick.sandbox.billing.money import rounded
 from tallystick.sandbox.context import Context
@@ -255,7 +256,8 @@ def update(ctx: Context, params: Json, item_id: str) -> Json:
     for key in ("description", "discountable", "period"):
         if key in params:
             item[key] = params[key]
-    quantity = params.get("quantity", item["quantity"])
+    before: int = item["quantity"]
+    quantity: int = params.get("quantity", before)
     unit = (item["pricing"] or {}).get("unit_amount_decimal")
     if "amount" in params:
         item["amount"] = params["amount"]
@@ -297,7 +299,9 @@ def delete(ctx: Context, _params: Json, item_id: str) -> Json:
 def list_all(ctx: Context, params: Json) -> Json:
     """`GET /v1/invoiceitems`."""
     filters = {key: params.get(key) for key in ("customer", "invoice")}
-    extra = [("json_extract(CAST(o.body AS TEXT), '$.invoice') IS NULL", [])] if params.get("pending") else []
+    extra: list[tuple[str, list[Any]]] = []
+    if params.get("pending"):
+        extra.append(("json_extract(CAST(o.body AS TEXT), '$.invoice') IS NULL", []))
     extra += test_clocks.left_out(params)
     return page(ctx, "invoiceitem", "/v1/invoiceitems", params, filters, extra=extra)
 

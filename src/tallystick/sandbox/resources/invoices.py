@@ -219,9 +219,7 @@ def pay(ctx: Context, params: Json, invoice_id: str) -> Json:
                 f"The PaymentMethod {method['id']} does not belong to the Customer {invoice['customer']}.",
                 param="payment_method",
             )
-    attempt = invoices_collect.Collection(
-        automatic=False, off_session=params.get("off_session", True), method=method
-    )
+    attempt = invoices_collect.Collection(automatic=False, off_session=params.get("off_session", True), method=method)
     error = invoices_collect.collect(ctx, invoice, attempt)
     if error is not None:
         raise error

@@ -18,8 +18,8 @@ from tallystick.sandbox.resources import (
 from tallystick.sandbox.shapes import Json
 
 __all__ = [
-    "Collection", "announce", "collect", "finalize", "follow", "intent_of", "mark_uncollectible", "pay_elsewhere",
-    "settle", "void", "wait",
+    "Collection", "announce", "collect", "finalize", "follow", "intent_of", "mark_uncollectible", "paid_before",
+    "pay_elsewhere", "settle", "void", "wait",
 ]  # fmt: skip
 
 _DESCRIPTIONS = {"subscription_create": "Subscription creation", "subscription_update": "Subscription update"}
@@ -80,11 +80,12 @@ def finalize(ctx: Context, invoice: Json) -> None:
     ctx.save(customer)
     ctx.emit("invoice.finalized", invoice)
     if intent is not None:
-        ctx.emit("payment_intent.created", intent)
+        if intent["status"] in ("requires_payment_method", "requires_confirmation"):
+            ctx.emit("payment_intent.created", intent)
         if invoice["due_date"] is not None:
             ctx.plan(invoice["due_date"], "invoice_overdue", invoice["id"])
     _customer_changed(ctx, customer, before)
-    if intent is None:
+    if intent is None or intent["status"] == "succeeded":
         settle(ctx, invoice)
 
 
@@ -120,7 +121,21 @@ def _plan_due(ctx: Context, invoice: Json) -> None:
         invoice["due_date"] = ctx.now + (30 if days is None else days) * 86400
 
 
+def paid_before(ctx: Context, customer: Json) -> Json | None:
+    """The PaymentIntent by which Checkout was paid before it makes the customer's subscription."""
+    note = ctx.store.note(customer["id"], "paid_before")
+    return ctx.find("payment_intent", note) if note else None
+
+
 def _make_intent(ctx: Context, invoice: Json, customer: Json) -> Json:
+    paid = paid_before(ctx, customer)
+    if paid is not None:
+        paid["_"] = {"invoice": invoice["id"]}
+        ctx.save(paid)
+        ctx.store.set_note(customer["id"], "paid_before", "")
+        invoice["_"]["payment_intent"] = paid["id"]
+        invoice_payments.open_for(ctx, invoice, paid["id"])
+        return paid
     reason = _DESCRIPTIONS.get(invoice["billing_reason"])
     types = invoice["payment_settings"]["payment_method_types"] or list(ctx.settings.payment_method_types)
     intent = payment_intents.for_invoice(

@@ -71,7 +71,7 @@ def upcoming_lines(ctx: Context, params: Json) -> Json:
 
 
 def of_renewal(ctx: Context, subscription_id: str) -> Json | None:
-    """The next renewal's invoice as things stand; objects read before must be read again."""
+    """The next renewal's invoice as things are stored."""
     with ctx.store.undone():
         tried = replace(ctx, silent=True)
         subscription = tried.require("subscription", subscription_id, param="subscription")
@@ -84,11 +84,10 @@ def _preview(ctx: Context, params: Json, details: Json) -> Json:
     tried = replace(test_clocks.at_customer(ctx, customer), silent=True)
     customer_id = customer["id"]
     with ctx.store.undone():
+        customer = ctx.require("customer", customer_id, param="customer")
         draft = _draft(tried, customer, params, details)
         if draft is None:
-            raise ApiError(
-                404, f"No upcoming invoices for customer: {customer_id}", code="invoice_upcoming_none"
-            )
+            raise ApiError(404, f"No upcoming invoices for customer: {customer_id}", code="invoice_upcoming_none")
         return _finish(tried, draft)
 
 
@@ -140,9 +139,7 @@ def _of_new(ctx: Context, customer: Json, params: Json, details: Json, change: J
     return subscriptions_create.prepare(ctx, wanted, customer)[1]
 
 
-def _of_subscription(
-    ctx: Context, subscription: Json, params: Json, details: Json, change: Json
-) -> Json | None:
+def _of_subscription(ctx: Context, subscription: Json, params: Json, details: Json, change: Json) -> Json | None:
     if subscription["status"] in subscriptions_status.ENDED:
         return None
     if details.get("cancel_now"):

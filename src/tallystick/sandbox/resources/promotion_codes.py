@@ -247,7 +247,10 @@ def _spent(ctx: Context, promotion_code: Json) -> bool:
 
 
 def _has_paid(ctx: Context, customer: str) -> bool:
-    return any(charge["paid"] for charge in ctx.store.find("charge", "customer", customer))
+    # What Checkout is just now turning into a subscription is not a prior transaction.
+    current = ctx.store.note(customer, "paid_before")
+    charges = ctx.store.find("charge", "customer", customer)
+    return any(charge["paid"] and charge["payment_intent"] != current for charge in charges)
 
 
 def _lapse(ctx: Context, promotion_code_id: str, _data: Json) -> None:

@@ -159,7 +159,7 @@ def pause(ctx: Context, params: Json, subscription_id: str) -> Json:
     if unused != "none" and subscription["status"] != "trialing":
         parts = []
         for old in subscriptions_prorate.remember_old(ctx, subscription).values():
-            parts += subscriptions_prorate.credits(ctx, subscription, old, ctx.now)
+            parts += subscriptions_prorate.given_back(ctx, subscription, old, ctx.now)
         subscriptions_prorate.write(ctx, subscription, parts, date=ctx.now)
     before = ctx.store.stored(subscription_id)
     subscription["status"] = "paused"

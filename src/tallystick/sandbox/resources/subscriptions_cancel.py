@@ -35,7 +35,7 @@ def final_invoice(ctx: Context, subscription: Json, *, prorate: bool, invoice_no
     if prorate and subscription["status"] in ("active", "past_due"):
         parts = []
         for old in subscriptions_prorate.remember_old(ctx, subscription).values():
-            parts += subscriptions_prorate.credits(ctx, subscription, old, ctx.now)
+            parts += subscriptions_prorate.given_back(ctx, subscription, old, ctx.now)
         for item in subscriptions_prorate.write(ctx, subscription, parts, date=ctx.now):
             # Recorded: the credit of a cancellation belongs to no subscription and names no lines.
             if not invoice_now:

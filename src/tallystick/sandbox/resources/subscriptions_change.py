@@ -86,9 +86,9 @@ def apply(ctx: Context, subscription: Json, params: Json) -> Json | None:
     _cancel_at(ctx, subscription, params, change, started)
     customer = ctx.require("customer", subscription["customer"], param="customer")
     for index, entry in enumerate(params.get("add_invoice_items") or []):
-        entry = {**entry, "subscription": subscription["id"]}
+        added = {**entry, "subscription": subscription["id"]}
         path = f"add_invoice_items[{index}]"
-        invoice_items.from_params(ctx, customer, entry, code=subscription["currency"], path=path)
+        invoice_items.from_params(ctx, customer, added, code=subscription["currency"], path=path)
     if change.behavior != "none":
         subscriptions_prorate.write(ctx, subscription, change.parts, date=change.moment)
     return _invoice(ctx, subscription, params, change, window_start)
@@ -161,7 +161,8 @@ def _edit(ctx: Context, subscription: Json, item: Json, entry: Json, path: str) 
         )
         replaced = new["price"]["id"] != item["price"]["id"]
         subscriptions_build.set_price(item, new["price"])
-        subscriptions_build.set_quantity(item, entry.get("quantity", 1 if replaced else item.get("quantity", 1)), path)
+        kept: int = 1 if replaced else item.get("quantity", 1)
+        subscriptions_build.set_quantity(item, entry.get("quantity", kept), path)
     elif "quantity" in entry:
         subscriptions_build.set_quantity(item, entry["quantity"], path)
     item["metadata"] = common.merge_metadata(item["metadata"], entry.get("metadata"))
@@ -197,9 +198,8 @@ def _within(ctx: Context, subscription: Json, change: _Change, gone: list[Old]) 
     now_by_id = {item["id"]: item for item in change.changed}
     for old in gone:
         change.parts += _credits(ctx, subscription, old, change.moment)
-        item = now_by_id.pop(old.item["id"], None)
-        if item is not None:
-            change.parts += _debits(ctx, subscription, item, change.moment, ends)
+        if old.item["id"] in now_by_id:
+            change.parts += _debits(ctx, subscription, now_by_id.pop(old.item["id"]), change.moment, ends)
     for item in now_by_id.values():
         change.parts += _debits(ctx, subscription, item, change.moment, ends)
 
@@ -224,7 +224,7 @@ def _join(subscription: Json, item: Json, change: _Change) -> None:
 def _credits(ctx: Context, subscription: Json, old: Old, moment: int) -> list[Part]:
     ends = subscription["cancel_at"]
     until = ends if ends is not None and ends < old.item["current_period_end"] else None
-    return subscriptions_prorate.credits(ctx, subscription, old, moment, until=until)
+    return subscriptions_prorate.given_back(ctx, subscription, old, moment, until=until)
 
 
 def _debits(ctx: Context, subscription: Json, item: Json, moment: int, ends: int | None) -> list[Part]:
@@ -360,7 +360,7 @@ def _cut(ctx: Context, subscription: Json, change: _Change, before: int | None) 
         old_end = end if before is None else min(before, end)
         new_end = end if subscription["cancel_at"] is None else min(subscription["cancel_at"], end)
         if new_end < old_end:
-            parts = subscriptions_prorate.credits(ctx, subscription, change.old[item["id"]], new_end, until=old_end)
+            parts = subscriptions_prorate.given_back(ctx, subscription, change.old[item["id"]], new_end, until=old_end)
             item["_"]["billed"] = _trimmed(item["_"]["billed"], parts, new_end)
             change.parts += parts
         elif new_end > old_end:

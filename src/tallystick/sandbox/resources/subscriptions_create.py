@@ -41,7 +41,7 @@ def create(ctx: Context, params: Json) -> Json:
     due = invoice["amount_due"] > 0 and automatic
     if due and method is None and behavior != "default_incomplete":
         raise invalid(subscriptions_status.NO_METHOD, code="resource_missing")
-    if due and subscription["status"] == "active":
+    if due and subscription["status"] == "active" and invoices_collect.paid_before(ctx, customer) is None:
         subscription["status"] = "incomplete"
     if not due and automatic and method is None:
         set_up_later(ctx, subscription)
@@ -70,9 +70,9 @@ def prepare(ctx: Context, params: Json, customer: Json) -> tuple[Json, Json]:
     subscriptions_build.apply_discounts(ctx, subscription, params)
     _item_discounts(ctx, subscription, params)
     for index, entry in enumerate(params.get("add_invoice_items") or []):
-        entry = {**entry, "subscription": subscription["id"]}
+        added = {**entry, "subscription": subscription["id"]}
         invoice_items.from_params(
-            ctx, customer, entry, code=subscription["currency"], path=f"add_invoice_items[{index}]"
+            ctx, customer, added, code=subscription["currency"], path=f"add_invoice_items[{index}]"
         )
     if subscription["status"] == "trialing":
         lines = subscriptions_bill.trial_lines(ctx, subscription)

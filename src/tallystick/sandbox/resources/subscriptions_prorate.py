@@ -15,7 +15,7 @@ from tallystick.sandbox.context import Context
 from tallystick.sandbox.resources import invoice_items, invoices_lines, subscriptions_bill, subscriptions_build
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["Old", "Part", "credits", "debits", "remember_old", "write"]
+__all__ = ["Old", "Part", "debits", "given_back", "remember_old", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def remember_old(ctx: Context, subscription: Json) -> dict[str, Old]:
     }
 
 
-def credits(ctx: Context, subscription: Json, old: Old, moment: int, *, until: int | None = None) -> list[Part]:
+def given_back(ctx: Context, subscription: Json, old: Old, moment: int, *, until: int | None = None) -> list[Part]:
     """What is given back of an item that ends or changes at `moment`; what it has been debited is trimmed."""
     code = subscription["currency"]
     end = until or old.item["current_period_end"]
