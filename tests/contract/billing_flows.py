@@ -202,3 +202,43 @@ def drive_billing(box: Box, api: Sdk, version: str) -> None:
     subscriptions(box, api, version)
     trials(box, api, version)
     troubles(box, api, version)
+
+
+class Clock:
+    """A test clock with one customer."""
+
+    def __init__(self, box: Box, api: Sdk, start: int, card: str | None = "pm_card_visa") -> None:
+        self._box = box
+        self.api = api
+        self.now = start
+        self.id: str = api.v1.test_helpers.test_clocks.create({"frozen_time": start}).id
+        self.customer = customer(api, card, test_clock=self.id)
+
+    def to(self, moment: int) -> None:
+        """Advance to this moment, by steps that the clock allows."""
+        while self.now < moment:
+            self.now = min(moment, self.now + 28 * DAY)
+            self.api.v1.test_helpers.test_clocks.advance(self.id, {"frozen_time": self.now})
+            self._box.quiet()
+            assert self.api.v1.test_helpers.test_clocks.retrieve(self.id).status == "ready"
+
+    def by(self, seconds: int) -> None:
+        self.to(self.now + seconds)
+
+    def subscribe(self, *prices: str, **more: Any) -> Any:
+        entries = [{"price": one} for one in prices]
+        return self.api.v1.subscriptions.create({"customer": self.customer, "items": entries, **more})
+
+    def invoices(self, **more: Any) -> list[Any]:
+        """The customer's invoices, oldest first."""
+        found = self.api.v1.invoices.list({"customer": self.customer, "limit": 100, **more}).data
+        return list(reversed(found))
+
+    def pending(self) -> list[Any]:
+        """The invoice items that wait."""
+        found: list[Any] = self.api.v1.invoice_items.list({"customer": self.customer, "pending": True}).data
+        return found
+
+
+def lines_of(invoice: Any) -> list[tuple[str, int]]:
+    return [(line.description, line.amount) for line in invoice.lines.data]

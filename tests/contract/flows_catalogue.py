@@ -82,7 +82,7 @@ def entitlements(api: Sdk, customer: str, product: str) -> None:
     link = v1.products.features.create(product, {"entitlement_feature": feature}).id
     v1.products.features.retrieve(product, link)
     v1.products.features.list(product)
-    v1.entitlements.active_entitlements.list({"customer": customer, "expand": ["data.feature"]})
+    v1.entitlements.active_entitlements.list({"customer": customer})
     spare = v1.entitlements.features.create({"name": "Spare", "lookup_key": "spare"}).id
     extra = v1.products.features.create(product, {"entitlement_feature": spare}).id
     v1.products.features.delete(product, extra)
@@ -127,6 +127,37 @@ def checkout(box: Box, api: Sdk, customer: str, once: str, code: str) -> None:
     sessions.list({"status": "complete", "limit": 3})
 
 
+def subscribing(box: Box, api: Sdk, version: str, monthly: str, code: str) -> None:
+    """Sessions that end in a subscription, paid or on trial; the product's features come with them."""
+    sessions = api.v1.checkout.sessions
+    base: Json = {
+        "mode": "subscription",
+        "success_url": "https://shop.example/ok",
+        "line_items": [{"price": monthly, "quantity": 1}],
+    }
+    paid = sessions.create({**base, "discounts": [{"promotion_code": code}], "expand": ["line_items"]})
+    complete(box, paid.url)
+    expand = ["subscription.default_payment_method", "invoice", "customer", "line_items.data.price.product"]
+    done = sessions.retrieve(paid.id, {"expand": expand})
+    trial = sessions.create({**base, "subscription_data": {"trial_period_days": 3, "metadata": {"a": "b"}}})
+    complete(box, trial.url)
+    sessions.retrieve(trial.id, {"expand": ["subscription"]})
+    # The SDKs of the older version did not know that it can be expanded.
+    expand = [] if version == OLDEST else ["data.feature"]
+    api.v1.entitlements.active_entitlements.list({"customer": done.customer.id, "expand": expand})
+    late = sessions.create(base)
+    complete(box, late.url, payment_method="pm_usBankAccount_success")
+    page = api.v1.billing_portal.sessions.create({"customer": done.customer.id, "return_url": "https://shop.example"})
+    path = page.url.removeprefix(box.url)
+    for action in ("cancel", "resume"):
+        form = f"subscription={done.subscription.id}"
+        assert box.request("POST", f"{path}/{action}", form, {"Accept": "application/json"}).status == 200
+    flow = {"type": "subscription_cancel", "subscription_cancel": {"subscription": done.subscription.id}}
+    api.v1.billing_portal.sessions.create(
+        {"customer": done.customer.id, "return_url": "https://shop.example", "flow_data": flow}
+    )
+
+
 def portal(api: Sdk, customer: str, product: str, monthly: str) -> None:
     """Configurations and a session."""
     billing = api.v1.billing_portal
@@ -154,4 +185,5 @@ def drive(box: Box, api: Sdk, version: str, customer: str) -> None:
     code = coupons(api, version, customer, product)
     entitlements(api, customer, product)
     checkout(box, api, customer, once, code)
+    subscribing(box, api, version, monthly, code)
     portal(api, customer, product, monthly)

@@ -9,8 +9,10 @@ from types import ModuleType
 import pytest
 import stripe
 
+from contract.billing_flows import drive_billing
 from contract.flows import drive, drive_async
 from contract.harness import VERSIONS, Box, Json, running_box, running_receiver
+from tallystick.sandbox.versions import OLDEST
 
 CHECKER = Path(__file__).resolve().parents[3] / "shared" / "stripe" / "check_shape.py"
 
@@ -23,6 +25,8 @@ RECORDED_EXTRAS = {
     "electronic_commerce_indicator",
     "network_transaction_id",
     "order",
+    "plan",
+    "quantity",
     "shared_payment_granted_token",
     "total_count",
 }
@@ -51,6 +55,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         box.control("POST", "/settings", {"search_lag_s": 0})
         box.control("PUT", "/webhook_endpoints", {"url": receiver.url, "secret": "whsec_x"})
         drive(box, box.client(version), version)
+        drive_billing(box, box.client(version), version)
         assert len(receiver.got) > 100
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert {line["api_version"] for line in lines} == {version}
@@ -64,6 +69,12 @@ def problems(checker: ModuleType, version: str, documents: list[Json], *, strict
     for document in documents:
         kind = document.get("type") if document.get("object") == "event" else document.get("object", "error")
         for path, problem in checker.check(spec, document):
+            # Younger than the older schemas, which the real API sends all the same.
+            if problem.startswith("no component for object='entitlements.") or "'product_feature'" in problem:
+                continue
+            if version == OLDEST and problem == "'id' is missing" and kind in ("invoice", "invoice.upcoming"):
+                # Before basil the preview of an invoice had none; the derived types leave that out.
+                continue
             if strict and (path.rsplit(".", 1)[-1] in RECORDED_EXTRAS | OTHER_EXTRAS or ".use_stripe_sdk." in path):
                 continue
             found[f"{kind}: {path}: {problem}"] += 1
@@ -84,18 +95,17 @@ def test_the_official_specs_of_near_versions(checker: ModuleType, recorded: tupl
     version, documents = recorded
     near = {"2023-10-16": "2023-08-16", "2026-10-28.endive": "2026-08-26.dahlia"}[version]
     found = problems(checker, near, documents, strict=False)
-    # Entitlements are younger than the older specification.
-    rest = Counter({problem: count for problem, count in found.items() if "no component for object=" not in problem})
-    assert not rest, "\n".join(f"{count} x {problem}" for problem, count in rest.most_common(60))
+    assert not found, "\n".join(f"{count} x {problem}" for problem, count in found.most_common(60))
 
 
 def test_every_kind_of_object_was_seen(recorded: tuple[str, list[Json]]) -> None:
     kinds = {document.get("object", "error") for _, documents in [recorded] for document in documents}
     assert kinds >= {
         "account", "balance", "billing_portal.configuration", "billing_portal.session", "charge", "checkout.session",
-        "coupon", "customer", "dispute", "error", "event", "list", "payment_intent", "payment_method", "price",
-        "product", "promotion_code", "radar.early_fraud_warning", "refund", "search_result", "setup_intent", "token",
-        "webhook_endpoint",
+        "coupon", "customer", "customer_balance_transaction", "dispute", "error", "event", "invoice", "invoiceitem",
+        "list", "payment_intent", "payment_method", "price", "product", "promotion_code", "radar.early_fraud_warning",
+        "refund", "search_result", "setup_intent", "subscription", "subscription_item", "test_helpers.test_clock",
+        "token", "webhook_endpoint",
     }  # fmt: skip
 
 

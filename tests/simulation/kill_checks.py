@@ -106,7 +106,7 @@ async def _attempts(system: System, done: Sequence[Done], intents: Sequence[Json
         SELECT a.kind, a.state, a.stripe_idempotency_key AS sent_as, k.key, k.status_code,
             p.stripe_payment_intent_id AS intent, r.stripe_refund_id AS refund
         FROM attempts a LEFT JOIN idempotency_keys k ON k.id = a.idempotency_key_id
-        LEFT JOIN payments p ON p.id = a.payment_id LEFT JOIN refunds r ON r.id = a.refund_id
+        LEFT JOIN payments p ON p.id = a.subject_id LEFT JOIN refunds r ON r.id = a.part_id
         """
     )
     answered = {one.write.key: one.answer.status for one in done}

@@ -10,6 +10,7 @@ __all__ = [
     "Conflict",
     "DomainError",
     "Forbidden",
+    "GatewayConfigError",
     "InvalidRequest",
     "NotFound",
     "Unauthorized",
@@ -80,6 +81,12 @@ class Unavailable(DomainError):
     code, status = "SERVICE_UNAVAILABLE", 503
     title = "The service is not available at the moment"
     action = "Send the same request again a little later, with the same Idempotency-Key."
+
+
+class GatewayConfigError(DomainError):
+    code, status = "CONFIGURATION_ERROR", 502
+    title = "Payments are not set up correctly"
+    action = "Tell the operator; nothing was charged."
 
 
 def problem(error: DomainError, request_id: str | None = None) -> dict[str, Any]:

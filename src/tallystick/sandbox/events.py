@@ -9,7 +9,7 @@ from tallystick.sandbox.ids import IdMaker
 from tallystick.sandbox.settings import Settings
 from tallystick.sandbox.shapes import Json, canonical, decode, encode
 from tallystick.sandbox.store import Store
-from tallystick.sandbox.versions import render
+from tallystick.sandbox.versions import knows_event, render
 
 __all__ = ["RETENTION_S", "STRIPE_ITSELF", "Cause", "Delivery", "Endpoint", "EventLog", "previous_attributes"]
 
@@ -96,7 +96,13 @@ class EventLog:
     def emit(self, cause: Cause, kind: str, value: Json, before: Json | None = None) -> None:
         """Store one event in the account's default version, and once more for each other version wanted."""
         default = self._settings().api_version
-        targets = [endpoint for endpoint in self.endpoints().values() if endpoint.wants(kind)]
+        targets = [
+            endpoint
+            for endpoint in self.endpoints().values()
+            if endpoint.wants(kind) and knows_event(endpoint.version or default, kind)
+        ]
+        if not targets and not knows_event(default, kind):
+            return
         event: Json = {
             "id": self._ids.long("evt_"),
             "object": "event",
@@ -165,7 +171,7 @@ class EventLog:
 
     def _data(self, value: Json, before: Json | None, version: str) -> Json:
         """The snapshot as it was stored, which has Stripe's order of keys."""
-        known = value.get("id") is not None
+        known = self._store.known(value.get("id"))
         after = render(self._store.stored(value["id"]) if known else canonical(value), version, self._store.last_form)
         if before is None:
             return {"object": after}

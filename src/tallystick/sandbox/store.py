@@ -164,6 +164,10 @@ class Store:
         value: Json = decode(kept) if kept else found
         return value
 
+    def known(self, object_id: str | None) -> bool:
+        """Whether the running transaction has read or written this object."""
+        return object_id in self._loaded
+
     def body(self, value: Json) -> bytes | None:
         """The stored JSON of this very dict, if it is an object of the running transaction."""
         known = self._loaded.get(value.get("id", ""))

@@ -14,7 +14,7 @@ from tallystick.sandbox import versions_billing
 from tallystick.sandbox.errors import ApiError
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["NEWEST", "OLDEST", "Behaviour", "Lookup", "behaviour", "check_version", "render"]
+__all__ = ["NEWEST", "OLDEST", "Behaviour", "Lookup", "behaviour", "check_version", "knows_event", "render"]
 
 Lookup: TypeAlias = Callable[[str], Json | None]
 """Finds a stored object (a deleted one in its last form): older versions print some in full, newer their ids."""
@@ -27,6 +27,7 @@ _CLOVER = "2025-09-30"
 _FOREVER_AGAIN = "2026-01-28"
 _DAHLIA = "2026-03-25"
 _ENDIVE = "2026-09-30"
+_EVENTS_SINCE = {"invoice_payment.paid": _BASIL}
 HIDDEN = "_"
 """The key of a stored object for facts that older versions print, or none."""
 _PLAIN = frozenset(
@@ -86,6 +87,11 @@ def check_version(text: str) -> str:
     if not _FORM.match(text):
         raise ApiError(400, f"Invalid Stripe API version: {text}", log_url=False)
     return text
+
+
+def knows_event(version: str, kind: str) -> bool:
+    """Whether endpoints of this version get events of this type."""
+    return version[:10] >= _EVENTS_SINCE.get(kind, "")
 
 
 def behaviour(version: str) -> Behaviour:

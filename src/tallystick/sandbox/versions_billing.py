@@ -34,9 +34,10 @@ def _subscription_first(value: Json, lookup: Lookup) -> Json:
 
 def _subscription(value: Json) -> Json:
     value = _without(
-        value, "billing_mode", "billing_schedules", "customer_account", "managed_payments", "status_details"
-    )
-    value["invoice_settings"] = _without(value["invoice_settings"], "custom_fields", "description", "footer")
+        value, "billing_mode", "billing_schedules", "customer_account", "invoice_settings", "managed_payments",
+        "status_details",
+    )  # fmt: skip
+    value["automatic_tax"] = _without(value["automatic_tax"], "disabled_reason")
     value["cancellation_details"] = _without(value["cancellation_details"], "feedback_option")
     ending = _without(value["trial_settings"]["end_behavior"], "billing_cycle_anchor")
     value["trial_settings"] = {**value["trial_settings"], "end_behavior": ending}
@@ -72,8 +73,8 @@ def _invoice(value: Json) -> Json:
     details = (value.get("parent") or {}).get("subscription_details")
     hidden = value.get(_HIDDEN) or {}
     value = _without(
-        value, "amount_overpaid", "amount_paid_off_stripe", "confirmation_secret", "customer_account", "parent",
-        "payments", "status_details", "total_pretax_credit_amounts", "total_taxes",
+        value, "amount_overpaid", "amount_paid_off_stripe", "automatically_finalizes_at", "confirmation_secret",
+        "customer_account", "parent", "payments", "status_details", "total_pretax_credit_amounts", "total_taxes",
     )  # fmt: skip
     value |= {
         "application_fee_amount": None,
@@ -125,6 +126,8 @@ def _line_item(value: Json) -> Json:
 
 
 def _invoiceitem(value: Json) -> Json:
+    if value.get("deleted"):
+        return value
     details = (value.get("parent") or {}).get("subscription_details") or {}
     price = value.get("price")
     lowered = _without(

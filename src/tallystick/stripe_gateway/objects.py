@@ -147,6 +147,9 @@ class Customer(Struct, frozen=True, kw_only=True):
     created: datetime | None = None
     email: MaybeText = UNSET
     name: MaybeText = UNSET
+    phone: MaybeText = UNSET
+    address: dict[str, Any] | None | UnsetType = UNSET
+    default_payment_method: MaybeText = UNSET
 
 
 class Product(Struct, frozen=True, kw_only=True):

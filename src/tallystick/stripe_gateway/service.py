@@ -28,6 +28,7 @@ from tallystick.stripe_gateway.objects import (
     Customer,
     Dispute,
     PaymentIntent,
+    PaymentMethod,
     Price,
     Product,
     Refund,
@@ -142,9 +143,32 @@ class StripeService:
         """`POST /v1/customers/{id}`."""
         return await self._write(f"/v1/customers/{customer_id}", params, key, translate.customer)
 
+    async def retrieve_customer(self, customer_id: str) -> Answer[Customer]:
+        """`GET /v1/customers/{id}`; of a deleted one its stub."""
+        return await self._read(f"/v1/customers/{customer_id}", {}, translate.customer)
+
+    async def delete_customer(self, customer_id: str) -> Answer[Customer]:
+        """`DELETE /v1/customers/{id}`; it bears no idempotency key, and a second one finds no such customer."""
+        return await self._call("delete", f"/v1/customers/{customer_id}", {}, translate.customer)
+
     async def search_customers(self, query: str) -> list[Customer]:
         """`GET /v1/customers/search`. The index lags: finding nothing proves nothing about the last minute."""
         return (await self._list("/v1/customers/search", {"query": query, "limit": 10}, translate.customer)).value
+
+    # Payment methods
+
+    async def retrieve_payment_method(self, method_id: str) -> Answer[PaymentMethod]:
+        """`GET /v1/payment_methods/{id}`; a test token (`pm_card_visa`) answers with a fresh method."""
+        return await self._read(f"/v1/payment_methods/{method_id}", {}, translate.payment_method)
+
+    async def attach_payment_method(self, method_id: str, customer_id: str, key: str) -> Answer[PaymentMethod]:
+        """`POST /v1/payment_methods/{id}/attach`."""
+        path = f"/v1/payment_methods/{method_id}/attach"
+        return await self._write(path, {"customer": customer_id}, key, translate.payment_method)
+
+    async def detach_payment_method(self, method_id: str, key: str) -> Answer[PaymentMethod]:
+        """`POST /v1/payment_methods/{id}/detach`; it cannot be attached again."""
+        return await self._write(f"/v1/payment_methods/{method_id}/detach", {}, key, translate.payment_method)
 
     # The catalogue
 
@@ -209,7 +233,7 @@ class StripeService:
             except (TimeoutError, aiohttp.ClientError, OSError, KeyError, TypeError, ValueError) as error:
                 # Time ran out, the line broke inside the answer, or the answer is not what it should be.
                 failure, retryable = GatewayOutcomeUnknown(f"no whole answer ({type(error).__name__})"), True
-            if method == "post" and isinstance(failure, GatewayOutcomeUnknown):
+            if method != "get" and isinstance(failure, GatewayOutcomeUnknown):
                 maybe_sent = True
             elif maybe_sent and _proves_nothing(failure):
                 failure = GatewayOutcomeUnknown("a first try may have gone through", request_id=failure.request_id)

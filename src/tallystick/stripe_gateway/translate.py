@@ -177,16 +177,20 @@ def payment_method(obj: Json) -> PaymentMethod:
     )
 
 
-def customer(obj: Json) -> Customer:
-    """A customer, or `{id, object, deleted: true}`."""
+def customer(obj: Json, *, deleted: bool = False) -> Customer:
+    """A customer, or `{id, object, deleted: true}`; the event of a deletion has the whole customer instead."""
     created = obj.get("created")
+    settings = obj.get("invoice_settings")
     return Customer(
         id=obj["id"],
         metadata=_metadata(obj),
-        deleted=bool(obj.get("deleted")),
+        deleted=deleted or bool(obj.get("deleted")),
         created=None if created is None else from_unix(created),
         email=obj.get("email", UNSET),
         name=obj.get("name", UNSET),
+        phone=obj.get("phone", UNSET),
+        address=obj.get("address", UNSET),
+        default_payment_method=_reference(settings, "default_payment_method") if settings else UNSET,
     )
 
 

@@ -1,6 +1,6 @@
 """What discounts take off an invoice's lines: those of a line first, then those of the whole, in order.
 
-Published example: 5.00 off lines of 10.00 and 20.00 are 1.66 and 3.34, so a split rounds down and its last part
+Published example: 5.00 off lines of 10.00 and 20.00 are 1.66 and 3.34, so a split rounds down and the largest line
 takes the rest.
 """
 
@@ -72,11 +72,10 @@ def _take(reduction: Reduction, indices: list[int], left: list[int], taken: list
     indices = [index for index in indices if left[index] > 0]
     total = sum(left[index] for index in indices)
     off = reduction.takes(total, currency) if total else 0
-    rest = off
-    for index in indices:
-        part = rest if index == indices[-1] else off * left[index] // total
-        rest -= part
+    parts = {index: off * left[index] // total for index in indices}
+    if parts:
+        largest = max(indices, key=lambda index: left[index])
+        parts[largest] += off - sum(parts.values())
+    for index, part in parts.items():
         taken[index].append((reduction.id, part))
-    # Only now, for every part is a share of what was there before.
-    for index in indices:
-        left[index] -= taken[index][-1][1]
+        left[index] -= part

@@ -80,9 +80,8 @@ class PortalPage:
         view, missing = self._stage.act(request, _id(request), lambda ctx: _view(ctx, _session(ctx, request)))
         if missing is not None:
             return self._stage.message("This link does not work any more", missing.message, missing.status)
-        after = (view["flow"].get("after_completion") or {}).get("redirect") or {}
         return self._stage.page(
-            "portal.html", failure.status if failure else 200, after.get("return_url", ""), **view,
+            "portal.html", failure.status if failure else 200, view["leads_to"], **view,
             path=request.url.path if request.method == "GET" else request.url.path.rpartition("/")[0],
             problem=in_words(failure) if failure else "",
         )  # fmt: skip
@@ -112,10 +111,12 @@ def _view(ctx: Context, session: Json) -> Json:
     customer = ctx.require("customer", session["customer"], param="customer")
     found = ctx.store.find("subscription", "customer", customer["id"])[::-1]
     allowed = features(ctx, session)
+    flow = session["flow"] or {}
     return {
         "customer": {"email": customer["email"], "name": customer["name"]},
         "features": allowed,
-        "flow": session["flow"] or {},
+        "flow": flow.get("type"),
+        "leads_to": ((flow.get("after_completion") or {}).get("redirect") or {}).get("return_url", ""),
         "return_url": session["return_url"],
         "subscriptions": [_shown(ctx, item, allowed) for item in found if item["status"] not in _OVER],
         "methods": [_shown_method(customer, item) for item in _methods(ctx, customer)],
@@ -159,7 +160,7 @@ def _price_text(ctx: Context, price: Json, quantity: int | None) -> str:
     if quantity is None:
         return f"by use, {each}"
     amount = format_money(price_amounts.amount_of(ctx, price, quantity), price["currency"])
-    return f"{amount} {each}" if quantity == 1 else f"{quantity} × for {amount} {each}"
+    return f"{amount} {each}" if quantity == 1 else f"{amount} {each} for {quantity}"
 
 
 def _shown_method(customer: Json, method: Json) -> Json:

@@ -73,6 +73,8 @@ def update(ctx: Context, session: Json, asked: Json) -> Json:
     raw: Json = {
         "items": [item],
         "proration_behavior": feature["proration_behavior"],
+        # The card was saved for later payments; a change that it does not pay for is not made.
+        "off_session": "true",
         "payment_behavior": "error_if_incomplete",
     }
     if subscription["status"] == "trialing" and feature["trial_update_behavior"] == "end_trial":

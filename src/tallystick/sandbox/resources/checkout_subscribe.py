@@ -83,9 +83,12 @@ def _create(ctx: Context, session: Json, customer: Json, method: Json | None) ->
         "payment_behavior": "default_incomplete",
         "default_payment_method": method["id"] if method else None,
     }
+    if method is None:
+        # The first invoice is paid on the page, by what the page takes.
+        params["payment_settings"] = {"payment_method_types": session["payment_method_types"]}
     for item in checkout_lines.stored(ctx, session["id"]):
         recurring = checkout_lines.price_of(ctx, item)["type"] == "recurring"
-        entry = {"price": item["price"]}
+        entry: Json = {"price": item["price"], "sold": True} if recurring else {"price": item["price"]}
         if item["quantity"] is not None:
             entry["quantity"] = item["quantity"]
         params["items" if recurring else "add_invoice_items"].append(entry)

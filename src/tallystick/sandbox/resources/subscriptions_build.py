@@ -136,7 +136,8 @@ def _price(ctx: Context, entry: Json, *, path: str, code: str | None) -> Json:
         return _checked(ctx, made, f"{path}[price_data]", code)
     name = f"{path}[price]" if "price" in entry else f"{path}[plan]"
     price = ctx.require("price", given, param=name, status=400)
-    if not price["active"]:
+    # Checkout sells prices that its session has been shown with, also those made of `price_data`.
+    if not price["active"] and not entry.get("sold"):
         raise invalid("The price specified is inactive. This field only accepts active prices.", param=name)
     return _checked(ctx, price, name, code)
 

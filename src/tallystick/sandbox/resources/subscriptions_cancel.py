@@ -20,7 +20,7 @@ def cancel(ctx: Context, subscription: Json, *, prorate: bool = False, invoice_n
     draft = final_invoice(ctx, subscription, prorate=prorate, invoice_now=invoice_now)
     if not (prorate or invoice_now):
         subscriptions_status.drop_prorations(ctx, subscription)
-    subscriptions_status.end(ctx, subscription)
+    subscriptions_status.end(ctx, subscription, last=draft)
     if draft is not None:
         invoices_collect.announce(ctx, draft)
         invoices_collect.wait(ctx, draft)

@@ -133,14 +133,13 @@ def _trial_notice(ctx: Context, subscription_id: str, data: Json) -> None:
 
 
 def _upcoming(ctx: Context, subscription_id: str, data: Json) -> None:
-    """`invoice.upcoming`: the preview of the renewal, without an id."""
+    """`invoice.upcoming`: the preview of the renewal."""
     ctx = at_moment(ctx, data)
     subscription = _live(ctx, subscription_id)
     if subscription is None or subscription["status"] == "paused":
         return
     preview = invoices_preview.of_renewal(ctx, subscription_id)
     if preview is not None:
-        preview.pop("id")
         ctx.emit("invoice.upcoming", preview)
 
 

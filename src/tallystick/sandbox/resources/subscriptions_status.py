@@ -231,8 +231,8 @@ def expire(ctx: Context, subscription: Json) -> None:
     save(ctx, subscription)
 
 
-def end(ctx: Context, subscription: Json) -> None:
-    """Canceled: no more invoices, and no more attempts to collect the ones there are."""
+def end(ctx: Context, subscription: Json, *, last: Json | None = None) -> None:
+    """Canceled: no more invoices, and no more attempts to collect the ones there are but the `last`."""
     subscription["status"] = "canceled"
     subscription["ended_at"] = ctx.now
     if subscription["canceled_at"] is None:
@@ -243,7 +243,11 @@ def end(ctx: Context, subscription: Json) -> None:
     subscription["pending_update"] = None
     subscription.get("_", {}).pop("pending", None)
     for invoice in ctx.store.find("invoice", _SUBSCRIPTION, subscription["id"]):
-        if invoice["status"] in ("draft", "open") and (invoice["auto_advance"] or invoice["next_payment_attempt"]):
+        if (
+            invoice is not last
+            and invoice["status"] in ("draft", "open")
+            and (invoice["auto_advance"] or invoice["next_payment_attempt"])
+        ):
             invoice["auto_advance"] = False
             invoice["next_payment_attempt"] = None
             ctx.unplan(invoice["id"])
