@@ -6,6 +6,8 @@
 
 BIN := .venv/bin
 ARGS ?=
+# What the sandbox answered in a run of the tests, held against Stripe's schemas at its end.
+RECORDS := .pytest_cache/sandbox-records
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,7 +28,9 @@ types: setup-test ## Check types
 	$(BIN)/mypy
 
 pytest: setup-test ## Run the tests (ARGS="tests/unit -k money")
-	$(BIN)/pytest $(ARGS)
+	@rm -rf $(RECORDS)
+	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest tests/test_recorded_shapes.py
 
 bench: setup-test ## Measure (results in bench/)
 	$(BIN)/python -m bench $(ARGS)

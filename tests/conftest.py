@@ -1,5 +1,6 @@
 """One PostgreSQL for the whole run, an empty migrated database for whoever asks, and a running system."""
 
+import os
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -22,8 +23,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def sandbox_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder where every sandbox of this run writes down what it answered."""
-    system.RECORDS = tmp_path_factory.mktemp("sandbox")
+    """The folder where every sandbox of this run writes down what it answered; several processes may share one."""
+    kept = os.environ.get("TALLYSTICK_RECORDS")
+    system.RECORDS = Path(kept) if kept else tmp_path_factory.mktemp("sandbox")
+    system.RECORDS.mkdir(parents=True, exist_ok=True)
     return system.RECORDS
 
 

@@ -1,6 +1,7 @@
 """Last of all: whatever the sandbox answered anywhere in this run is what Stripe would print at that version."""
 
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,8 @@ _VALUES = re.compile(r'"(?:[a-z]+_)+[A-Za-z0-9]{8,}"|\b\d{2,}\b')
 
 def test_everything_the_sandbox_said_in_this_run(checker: ModuleType, sandbox_records: Path) -> None:
     """Documents that differ only in ids and numbers are held against the schema once."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("one of several processes has not seen the whole run; `make pytest` runs this one after them")
     distinct: dict[str, tuple[str, dict[str, object]]] = {}
     lines = 0
     for file in sandbox_records.glob("*.jsonl"):

@@ -14,8 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tallystick.attempts.service import AttemptService
 from tallystick.core.clock import Clock, SystemClock
-from tallystick.customers.repository import UserRepository
+from tallystick.customers.controller import CustomerController
+from tallystick.customers.handlers import HANDLERS as CUSTOMER_HANDLERS
+from tallystick.customers.repository import CustomerRepository, UserRepository
 from tallystick.customers.service import StripeCustomerService
+from tallystick.customers.service_commands import CustomerCommands
+from tallystick.customers.service_operations import customer_operations
+from tallystick.customers.service_record import CustomerRecorder
+from tallystick.customers.service_refresh import CustomerRefresher
+from tallystick.notifications.controller import WebhookEndpointController
+from tallystick.notifications.outbound import OutboundService
+from tallystick.notifications.outbound_endpoints import EndpointService
 from tallystick.notifications.service import NotificationService
 from tallystick.pages.controller import PageController
 from tallystick.payments.controller import PaymentController
@@ -23,10 +32,11 @@ from tallystick.payments.handlers import HANDLERS
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.service import StripePaymentService
 from tallystick.payments.service_abandoned import AbandonedPayments
+from tallystick.payments.service_facts import FACT_TYPES
 from tallystick.payments.service_operations import payment_operations
 from tallystick.payments.service_record import PaymentRecorder
 from tallystick.payments.service_refresh import PaymentRefresher
-from tallystick.platform.auth import Actor, TokenVerifier
+from tallystick.platform.auth import Actor, Identity, TokenVerifier
 from tallystick.platform.database import Database
 from tallystick.platform.http import Problem, RequestFrame, install_error_handlers, json_response
 from tallystick.platform.logging import configure_logging
@@ -66,12 +76,28 @@ class Parts:
         self.stripe = StripeService(settings)
         smtp = SmtpTransport(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
         self.notifications = NotificationService(database, clock, settings, smtp)
+        self.outbound = OutboundService(database, clock, settings)
+        self.outbound.types.register(FACT_TYPES)
+        self.endpoints = EndpointService(database, clock, settings, self.outbound.types)
         self.registry = Registry()
         self.webhooks = StripeWebhookService(database, clock, self.registry)
-        self.customers = StripeCustomerService(database, clock, settings, self.stripe, UserRepository())
+        users, customers = UserRepository(), CustomerRepository()
+        customer_recorder = CustomerRecorder(clock, settings.installation_id, customers, users)
+        self.customers = StripeCustomerService(
+            database, clock, settings, self.stripe, users, customers, customer_recorder
+        )
         self._payments = PaymentRepository()
-        recorder = PaymentRecorder(clock, settings.installation_id, self._payments, self.customers, self.notifications)
+        recorder = PaymentRecorder(
+            clock, settings.installation_id, self._payments, self.customers, self.notifications, self.outbound
+        )
         self.attempts = AttemptService(database, clock, self.stripe, settings.installation_id)
+        self.attempts.register(customer_operations(clock, self.stripe, self.customers, customers, customer_recorder))
+        customer_refresher = CustomerRefresher(
+            database, clock, self.stripe, customers, customer_recorder, self.webhooks
+        )
+        self.customer_commands = CustomerCommands(
+            database, self.stripe, customers, users, self.customers, self.attempts, customer_refresher
+        )
         self.attempts.register(payment_operations(clock, self.stripe, self._payments, recorder, self.webhooks))
         self.refresher = PaymentRefresher(database, self.stripe, self._payments, recorder, self.webhooks)
         self.payments = StripePaymentService(
@@ -85,6 +111,10 @@ class Parts:
         self.attempts.register({KIND: ProductOperation(clock, self.stripe, products, product_recorder)})
         self.product_creation = ProductCreation(self.attempts, settings.installation_id)
         self.products = ProductService(database, self.stripe, products, product_recorder, self.webhooks)
+        for event_type, translate_customer in CUSTOMER_HANDLERS.items():
+            self.registry.register(event_type, translate_customer, customer_recorder.record)
+        for prefix in CustomerRefresher.PREFIXES:
+            self.registry.register_fetch(prefix, customer_refresher.fetch)
         for event_type, translate in HANDLERS.items():
             self.registry.register(event_type, translate, recorder.record)
         for event_type, translate_product in PRODUCT_HANDLERS.items():
@@ -150,6 +180,8 @@ class _Application:
         self._api.include_router(payments.router)
         products = ProductController(self._parts.products, self._parts.product_creation, self._authenticate)
         self._api.include_router(products.router)
+        self._api.include_router(WebhookEndpointController(self._parts.endpoints, self._identify).router)
+        self._api.include_router(CustomerController(self._parts.customer_commands, self._authenticate).router)
         self._api.include_router(PageController().router)
         self._api.mount(ASSETS_PATH, assets_app())
 
@@ -168,6 +200,9 @@ class _Application:
         finally:
             await self._committer.stop()
             await self._parts.close()
+
+    async def _identify(self, authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> Identity:
+        return await self._verifier.verify(authorization)
 
     async def _authenticate(
         self,
@@ -235,6 +270,7 @@ class Worker:
         loops = [
             EventProcessor(parts.database, self._clock, parts.registry, self._settings).run(stop),
             parts.notifications.run(stop),
+            parts.outbound.run(stop),
             parts.attempts.run(stop),
             parts.abandoned.run(stop),
             work.run(stop),

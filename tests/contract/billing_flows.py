@@ -51,7 +51,7 @@ def preview(api: Sdk, version: str, subscription: str, **details: Any) -> Any:
     if version == NEWEST:
         return api.v1.invoices.create_preview({**params, "subscription_details": details} if details else params)
     params |= {f"subscription_{key}": value for key, value in details.items()}
-    return api.raw_request("get", "/v1/invoices/upcoming", **params)
+    return api.deserialize(api.raw_request("get", "/v1/invoices/upcoming", **params), api_mode="V1")
 
 
 def refused(call: Any, *arguments: Any) -> None:

@@ -73,13 +73,19 @@ class TestPromotionCodes:
     @pytest.mark.parametrize("version", VERSIONS)
     def test_forms(self, box: Box, version: str) -> None:
         v1 = box.client(version).v1
-        coupon = v1.coupons.create({"percent_off": 10}).id
+        product = v1.products.create({"name": "x"}).id
+        coupon = v1.coupons.create({"percent_off": 10, "applies_to": {"products": [product]}}).id
         made = v1.promotion_codes.create({**promotion_of(version, coupon), "code": "SUMMER"}).to_dict()
         if version == OLDEST:
             assert made["coupon"]["id"] == coupon
             assert "promotion" not in made
         else:
             assert made["promotion"] == {"coupon": coupon, "type": "coupon"}
+        place = "coupon" if version == OLDEST else "promotion.coupon"
+        expand = ["customer", f"{place}.applies_to"]
+        shown = v1.promotion_codes.retrieve(made["id"], {"expand": expand}).to_dict()
+        found = shown["coupon"] if version == OLDEST else shown["promotion"]["coupon"]
+        assert (found["id"], "applies_to" in found) == (coupon, True)
         wrong = promotion_of(NEWEST if version == OLDEST else OLDEST, coupon)
         assert refused(v1.promotion_codes.create, wrong)["code"] == "parameter_unknown"
 

@@ -110,6 +110,52 @@ class TestCreating:
         )
 
 
+PACKS: Json = {"unit_amount": 700, "transform_quantity": {"divide_by": 10, "round": "up"}}
+STEPS: Json = {
+    "billing_scheme": "tiered",
+    "tiers": [
+        {"up_to": 5, "unit_amount": 100, "flat_amount": 300},
+        {"up_to": 10, "unit_amount": 80},
+        {"up_to": "inf", "unit_amount_decimal": "50.5", "flat_amount": 1000},
+    ],
+}
+
+
+class TestAmounts:
+    """What a quantity costs, whatever the price is made of."""
+
+    @pytest.mark.parametrize(
+        ("terms", "quantity", "amount"),
+        [
+            ({"unit_amount_decimal": "33.35"}, 10, 334),  # 333.5
+            ({"unit_amount_decimal": "0.0005"}, 1_000_000, 500),
+            (PACKS, 10, 700),
+            (PACKS, 11, 1400),
+            ({**PACKS, "transform_quantity": {"divide_by": 10, "round": "down"}}, 19, 700),
+            ({**STEPS, "tiers_mode": "graduated"}, 5, 800),
+            ({**STEPS, "tiers_mode": "graduated"}, 6, 880),
+            ({**STEPS, "tiers_mode": "graduated"}, 13, 2352),  # 500+300, 400, 151.5+1000
+            ({**STEPS, "tiers_mode": "volume"}, 5, 800),
+            ({**STEPS, "tiers_mode": "volume"}, 6, 480),
+            ({**STEPS, "tiers_mode": "volume"}, 11, 1556),  # 555.5 + 1000
+            ({"custom_unit_amount": {"enabled": True, "preset": 1234}}, 1, 1234),
+        ],
+    )
+    def test_of_a_quantity(self, api: Sdk, terms: Json, quantity: int, amount: int) -> None:
+        price = api.v1.prices.create({"currency": "usd", "product_data": {"name": "x"}, **terms}).id
+        assert session(api, line_items=[{"price": price, "quantity": quantity}]).amount_total == amount
+
+    def test_in_another_currency(self, api: Sdk) -> None:
+        options = {"jpy": {"unit_amount": 900}}
+        price = api.v1.prices.create(
+            {"currency": "usd", "unit_amount": 700, "product_data": {"name": "x"}, "currency_options": options}
+        ).id
+        made = session(api, line_items=[{"price": price, "quantity": 2}], currency="jpy")
+        assert (made.currency, made.amount_total) == ("jpy", 1800)
+        lines = [{"price": price, "quantity": 2}]
+        assert refused(lambda: session(api, line_items=lines, currency="eur"))["param"] == "line_items[0][price]"
+
+
 class TestPaying:
     @pytest.mark.parametrize("version", VERSIONS)
     def test_without_a_browser(self, box: Box, version: str) -> None:
@@ -234,6 +280,7 @@ class TestThePage:
         for card, words in ((DECLINED, "declined"), ("4242424242424241", "number is incorrect"), ("4111", "incorrect")):
             reply = submit(box, made.url, CARD + card)
             assert (reply.status, words in reply.body.decode()) == (402, True), card
+            assert card not in reply.body.decode()
         assert submit(box, made.url, CARD.replace("12/34", "soon") + GOOD).status == 402
         assert submit(box, made.url, CARD.replace("a@example.com", "") + GOOD).status == 400
         reply = submit(box, made.url, CARD + GOOD)

@@ -110,6 +110,17 @@ class TestSubscribing:
 
 
 class TestWhatFollows:
+    @pytest.mark.parametrize("credit", [1500, 9000])
+    def test_credit_pays_first(self, box: Box, credit: int) -> None:
+        api = box.client(NEWEST)
+        customer = api.v1.customers.create({"email": "a@example.com", "balance": -credit}).id
+        done = complete(box, subscribe(api, customer=customer).url)
+        invoice = api.v1.invoices.retrieve(done["invoice"])
+        assert (invoice.status, invoice.total, invoice.amount_paid) == ("paid", 4000, max(4000 - credit, 0))
+        charges = api.v1.charges.list({"customer": customer}).data
+        assert [charge.amount for charge in charges] == ([2500] if credit == 1500 else [])
+        assert api.v1.subscriptions.retrieve(done["subscription"]).status == "active"
+
     def test_bank_debits(self, box: Box) -> None:
         api = box.client(NEWEST)
         made = subscribe(api)

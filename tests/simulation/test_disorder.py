@@ -150,8 +150,11 @@ async def _fetch_parents(system: System) -> None:
             """
             WITH aged AS (
                 UPDATE webhook_events SET created_at = created_at - interval '70 seconds', not_before = now()
-                WHERE state = 'pending' AND not_before < 'infinity' AND error_message LIKE 'ParentMissing%'
-                    AND error_message NOT LIKE '%being fetched' RETURNING 1
+                WHERE id IN (
+                    SELECT id FROM webhook_events
+                    WHERE state = 'pending' AND not_before < 'infinity' AND error_message LIKE 'ParentMissing%'
+                        AND error_message NOT LIKE '%being fetched' FOR UPDATE SKIP LOCKED
+                ) RETURNING 1
             )
             SELECT (SELECT count(*) FROM aged) + (SELECT count(*) FROM webhook_events WHERE state = 'pending')
             """

@@ -8,7 +8,18 @@ import pytest_asyncio
 
 from simulation.mirror import assert_same, mirror_rows, stripe_rows
 from simulation.world import stop_deliveries
-from simulation.writes import PAYMENTS, Write, break_line, ended, mend, posts, prepared, writes
+from simulation.writes import (
+    PAYMENTS,
+    Write,
+    break_line,
+    ended,
+    hurry,
+    mend,
+    posts,
+    prepared,
+    repeat_until_final,
+    writes,
+)
 from system import MakeDatabase, System, running_system, unique
 
 
@@ -139,3 +150,21 @@ async def test_a_replayed_answer_is_an_old_state(system: System) -> None:
         "SELECT amount_refunded::bigint FROM charges WHERE stripe_payment_intent_id = $1", write.intent
     )
     assert refunded == 1500
+
+
+async def test_an_attempt_that_this_version_does_not_know(system: System) -> None:
+    """Left by a newer version of the program, it waits; the worker goes on with all the others."""
+    known, strange = await prepared(system, "create"), await prepared(system, "refund")
+    for write in (known, strange):
+        await break_line(system, write, "before", "cut")
+        assert (await write.send(system)).status == 202
+    await mend(system)
+    await system.fetch("UPDATE attempts SET kind = 'teapot.create' WHERE kind = 'refund.create'")
+    await hurry(system)
+    system.start_worker()
+    final = await repeat_until_final(system, known)
+    assert (final.status, final.body["status"]) == (201, "succeeded")
+    assert await ended(system, strange) == "unknown"
+    await system.fetch("UPDATE attempts SET kind = 'refund.create' WHERE kind = 'teapot.create'")
+    assert (await repeat_until_final(system, strange)).status == 200
+    await assert_true(system)

@@ -272,6 +272,12 @@ class AttemptService:
             except (DomainError, GatewayError) as error:
                 log.warning("attempt.postponed", attempt=str(attempt.id), error=type(error).__name__)
                 await self._postpone(attempt)
+            except WEATHER:
+                raise
+            except Exception:
+                # One that this version of the program cannot settle must not keep it from all its other work.
+                log.exception("attempt.failed", attempt=str(attempt.id), kind=attempt.kind)
+                await self._postpone(attempt)
         return len(due)
 
     async def _settle_open(self, attempt: Attempt) -> None:

@@ -1,14 +1,17 @@
-"""SQL of users."""
+"""SQL of users, customers and payment methods."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from tallystick.core.ids import new_id
-from tallystick.customers.models import User
+from tallystick.customers.models import CustomerRow, MethodRow, User
 from tallystick.platform.database import Connection, Record, Transaction
 
-__all__ = ["UserRepository"]
+__all__ = ["CustomerRepository", "UserRepository"]
+
+Row = TypeVar("Row", CustomerRow, MethodRow)
 
 _COLUMNS = "id, external_id, email, name, locale, stripe_customer_id, customer_generation"
 
@@ -34,8 +37,15 @@ class UserRepository:
         return [_user(row) for row in rows]
 
     async def find_by_customer(self, connection: Connection, stripe_customer_id: str) -> UUID | None:
+        """Whose customer this is or was."""
         found: UUID | None = await connection.fetchval(
-            "SELECT id FROM users WHERE stripe_customer_id = $1", stripe_customer_id
+            """
+            SELECT coalesce(
+                (SELECT id FROM users WHERE stripe_customer_id = $1),
+                (SELECT user_id FROM customers WHERE stripe_customer_id = $1)
+            )
+            """,
+            stripe_customer_id,
         )
         return found
 
@@ -74,5 +84,131 @@ class UserRepository:
             "UPDATE users SET stripe_customer_id = $2, updated_at = $3 WHERE id = $1 AND stripe_customer_id IS NULL",
             user_id,
             stripe_customer_id,
+            now,
+        )
+
+    async def forget_customer(self, tx: Transaction, stripe_customer_id: str, now: datetime) -> None:
+        """The user's customer is gone: the next one is of a new generation, under a new key."""
+        await tx.execute(
+            """
+            UPDATE users SET stripe_customer_id = NULL, customer_requested_at = NULL,
+                customer_generation = customer_generation + 1, updated_at = $2
+            WHERE stripe_customer_id = $1
+            """,
+            stripe_customer_id,
+            now,
+        )
+
+    async def end_generation(self, tx: Transaction, user_id: UUID, generation: int, now: datetime) -> None:
+        """The customer that this generation's key makes is gone; nothing happens if a later one has begun."""
+        await tx.execute(
+            """
+            UPDATE users SET stripe_customer_id = NULL, customer_requested_at = NULL,
+                customer_generation = customer_generation + 1, updated_at = $3
+            WHERE id = $1 AND customer_generation = $2
+            """,
+            user_id,
+            generation,
+            now,
+        )
+
+
+class _Table(Generic[Row]):
+    def __init__(self, table: str, stripe_id: str, names: Sequence[str]) -> None:
+        columns = ", ".join(names)
+        marks = ", ".join(f"${n}" for n in range(1, len(names) + 1))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in ("id", "created_at"))
+        self.select = f"SELECT {columns} FROM {table}"
+        self.lock = f"{self.select} WHERE {stripe_id} = ANY($1) ORDER BY id FOR UPDATE"
+        values = f"({columns}) VALUES ({marks})"
+        self.upsert = f"INSERT INTO {table} {values} ON CONFLICT ({stripe_id}) DO UPDATE SET {changes}"
+
+
+_CUSTOMERS = _Table[CustomerRow]("customers", "stripe_customer_id", CustomerRow.__struct_fields__)
+_METHODS = _Table[MethodRow]("payment_methods", "stripe_payment_method_id", MethodRow.__struct_fields__)
+
+
+class CustomerRepository:
+    """Reads and writes `customers` and `payment_methods`."""
+
+    async def find(self, connection: Connection, customer_id: UUID | str) -> CustomerRow | None:
+        """A customer by our id or Stripe's, deleted ones too."""
+        column = "id" if isinstance(customer_id, UUID) else "stripe_customer_id"
+        row = await connection.fetchrow(f"{_CUSTOMERS.select} WHERE {column} = $1", customer_id)
+        return CustomerRow(*row) if row else None
+
+    async def of_user(self, connection: Connection, user_id: UUID) -> CustomerRow | None:
+        """The user's one customer, if there is one and we were told of it."""
+        row = await connection.fetchrow(
+            f"{_CUSTOMERS.select} WHERE stripe_customer_id = (SELECT stripe_customer_id FROM users WHERE id = $1)",
+            user_id,
+        )
+        return CustomerRow(*row) if row else None
+
+    async def lock(self, tx: Transaction, stripe_ids: Sequence[str]) -> dict[str, CustomerRow]:
+        rows = [CustomerRow(*row) for row in await tx.fetch(_CUSTOMERS.lock, stripe_ids)]
+        return {row.stripe_customer_id: row for row in rows}
+
+    async def save(self, tx: Transaction, rows: Sequence[CustomerRow]) -> None:
+        names = CustomerRow.__struct_fields__
+        await tx.executemany(_CUSTOMERS.upsert, [[getattr(row, name) for name in names] for row in rows])
+
+    async def owners(self, tx: Transaction, stripe_ids: Sequence[str]) -> dict[str, tuple[UUID | None, bool]]:
+        """Whose these customers are, and whether they are deleted; unknown ones have no entry."""
+        rows = await tx.fetch(
+            "SELECT stripe_customer_id, user_id, deleted FROM customers WHERE stripe_customer_id = ANY($1)", stripe_ids
+        )
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    async def find_method(self, connection: Connection, method_id: UUID | str) -> MethodRow | None:
+        """A payment method by our id or Stripe's, detached ones too."""
+        column = "id" if isinstance(method_id, UUID) else "stripe_payment_method_id"
+        row = await connection.fetchrow(f"{_METHODS.select} WHERE {column} = $1", method_id)
+        return MethodRow(*row) if row else None
+
+    async def methods_of(
+        self, connection: Connection, stripe_customer_id: str, default: str | None, limit: int
+    ) -> list[MethodRow]:
+        """The customer's payment methods, the default first, then newest first."""
+        rows = await connection.fetch(
+            f"""
+            {_METHODS.select} WHERE stripe_customer_id = $1
+            ORDER BY (stripe_payment_method_id = $2) IS TRUE DESC, created_at DESC, id DESC LIMIT $3
+            """,
+            stripe_customer_id,
+            default,
+            limit,
+        )
+        return [MethodRow(*row) for row in rows]
+
+    async def lock_methods(self, tx: Transaction, stripe_ids: Sequence[str]) -> dict[str, MethodRow]:
+        rows = [MethodRow(*row) for row in await tx.fetch(_METHODS.lock, stripe_ids)]
+        return {row.stripe_payment_method_id: row for row in rows}
+
+    async def save_methods(self, tx: Transaction, rows: Sequence[MethodRow]) -> None:
+        names = MethodRow.__struct_fields__
+        await tx.executemany(_METHODS.upsert, [[getattr(row, name) for name in names] for row in rows])
+
+    async def claim_methods(self, tx: Transaction, stripe_customer_id: str, user_id: UUID) -> None:
+        """Methods that came before their customer was known to be this user's."""
+        await tx.execute(
+            """
+            UPDATE payment_methods SET user_id = $2
+            WHERE stripe_customer_id = $1 AND user_id IS DISTINCT FROM $2
+            """,
+            stripe_customer_id,
+            user_id,
+        )
+
+    async def detach_all(self, tx: Transaction, stripe_customer_id: str, at: datetime, now: datetime) -> None:
+        """The customer is gone, and with it the use of its methods."""
+        await tx.execute(
+            """
+            UPDATE payment_methods SET stripe_customer_id = NULL, user_id = NULL, revision = revision + 1,
+                state_at = greatest(state_at, $2), updated_at = $3
+            WHERE stripe_customer_id = $1
+            """,
+            stripe_customer_id,
+            at,
             now,
         )

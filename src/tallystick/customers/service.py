@@ -9,12 +9,16 @@ import structlog
 
 from tallystick.core.clock import Clock
 from tallystick.core.errors import Forbidden, InvalidRequest, Unavailable
-from tallystick.customers.models import User
-from tallystick.customers.repository import UserRepository
+from tallystick.customers.models import CustomerFacts, User
+from tallystick.customers.repository import CustomerRepository, UserRepository
+from tallystick.customers.service_record import META_GENERATION, META_INSTALLATION, META_USER, CustomerRecorder
+from tallystick.customers.service_refresh import retrieve_customer
 from tallystick.platform.auth import Actor, Identity
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.settings import Settings
 from tallystick.stripe_gateway.errors import GatewayError
+from tallystick.stripe_gateway.objects import Answer, Customer
+from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
 
 __all__ = ["StripeCustomerService"]
@@ -25,19 +29,29 @@ _SEPARATOR = "\x1f"
 _REMEMBERED_USERS = 10_000
 # Stripe keeps idempotency keys for at least 24 hours; an hour of margin for clocks and slow calls.
 _KEY_PROTECTS = timedelta(hours=23)
+_GENERATIONS_A_CALL = 3
 
 
 class StripeCustomerService:
     """Finds and makes users and their customers."""
 
     def __init__(
-        self, database: Database, clock: Clock, settings: Settings, stripe: StripeService, users: UserRepository
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        stripe: StripeService,
+        users: UserRepository,
+        customers: CustomerRepository,
+        recorder: CustomerRecorder,
     ) -> None:
         self._database = database
         self._clock = clock
         self._installation = settings.installation_id
         self._stripe = stripe
         self._users = users
+        self._customers = customers
+        self._recorder = recorder
         self._seen: dict[str, tuple[UUID, str | None]] = {}
 
     async def actor(self, identity: Identity, on_behalf_of: str | None, email: str | None = None) -> Actor:
@@ -86,59 +100,102 @@ class StripeCustomerService:
             return await self._users.find_by_customer(tx, stripe_customer_id)
         return None
 
+    def lost(self) -> Unavailable:
+        """For a user seen by this process, and gone: the database was restored behind it. The repeat makes it anew."""
+        self._seen.clear()
+        return Unavailable(retry_after_s=1)
+
+    async def revision_of(self, stripe_customer_id: str) -> int | None:
+        """The revision of a customer's row, to be read before a call that changes it."""
+        async with self._database.connection() as connection:
+            row = await self._customers.find(connection, stripe_customer_id)
+        return row.revision if row else None
+
+    async def customer_of(self, user_id: UUID) -> str | None:
+        """The id of the user's Stripe customer, if there is one."""
+        async with self._database.connection() as connection:
+            users = await self._users.find_many(connection, [user_id])
+        return users[0].stripe_customer_id if users else None
+
     async def ensure_customer(self, user_id: UUID) -> str:
         """The id of the user's one Stripe customer, made if there is none.
 
         The create is the same request under the same key however often and from wherever it is sent, so Stripe
-        answers with the same customer. Only where the key is too old to protect is the customer searched first.
+        answers with the same customer. Only where the key is too old to protect is the customer searched first. An
+        answer that Stripe repeats is old: if its customer was deleted since, the next one is of a new generation.
 
         Raises:
             Unavailable: the user is not in the database any more; the next request makes it again.
         """
-        try:
-            async with self._database.connection() as connection:
-                user = await self._users.get(connection, user_id)
-        except LookupError as error:
-            # Seen by this process, and gone: the database was restored behind it. The repeat makes the user anew.
-            self._seen.clear()
-            raise Unavailable(retry_after_s=1) from error
-        if user.stripe_customer_id:
-            return user.stripe_customer_id
+        for _ in range(_GENERATIONS_A_CALL):
+            try:
+                async with self._database.connection() as connection:
+                    user = await self._users.get(connection, user_id)
+            except LookupError as error:
+                raise self.lost() from error
+            if user.stripe_customer_id:
+                return user.stripe_customer_id
+            if made := await self._make(user):
+                return made
+        raise Unavailable(retry_after_s=1)
+
+    async def _make(self, user: User) -> str | None:
+        """The customer of the user's generation; None if it was deleted, which ends the generation."""
         async with self._database.transaction() as tx:
-            first_asked = await self._users.note_customer_request(tx, user_id, self._clock.wall())
-        customer_id = None
-        if self._clock.wall() - first_asked > _KEY_PROTECTS:
-            customer_id = await self._search(user)
-        if customer_id is None:
+            first_asked = await self._users.note_customer_request(tx, user.id, self._clock.wall())
+        found = await self._search(user) if self._clock.wall() - first_asked > _KEY_PROTECTS else None
+        if found is None:
             key = _key("customer", self._installation, user.external_id, str(user.generation))
             answer = await self._stripe.create_customer({"metadata": self._metadata(user)}, key)
-            customer_id = answer.value.id
-        async with self._database.transaction() as tx:
-            await self._users.set_customer(tx, user_id, customer_id, self._clock.now())
-            kept = (await self._users.get(tx, user_id)).stripe_customer_id
-        await self._send_email_address(user, customer_id)
-        return kept or customer_id
+            if answer.at is None:
+                found = answer.value.id
+        if found is not None:
+            answer = await retrieve_customer(self._stripe, found)
+        customer = answer.value
+
+        async def record(tx: Transaction) -> str | None:
+            await self._record(tx, answer)
+            if customer.deleted:
+                await self._users.end_generation(tx, user.id, user.generation, self._clock.now())
+                return None
+            await self._users.set_customer(tx, user.id, customer.id, self._clock.now())
+            return (await self._users.get(tx, user.id)).stripe_customer_id or customer.id
+
+        kept = await self._database.run(record)
+        if kept is not None:
+            await self._send_email_address(user, customer.id)
+        return kept
+
+    async def _record(self, tx: Transaction, answer: Answer[Customer], base_revision: int | None = None) -> None:
+        at = answer.at or answer.value.created or self._clock.now()
+        await self._recorder.record(
+            tx, [CustomerFacts(answer.value, Source("answer", at, base_revision=base_revision))]
+        )
 
     async def _send_email_address(self, user: User, customer_id: str) -> None:
         if not user.email:
             return
         key = _key("customer-email", self._installation, customer_id, user.email)
         try:
-            await self._stripe.update_customer(customer_id, {"email": user.email}, key)
+            revision = await self.revision_of(customer_id)
+            answer = await self._stripe.update_customer(customer_id, {"email": user.email}, key)
         except GatewayError as error:
             # The customer exists; its address at Stripe is a convenience and no reason to fail a payment.
             log.warning("customer.email_not_sent", outcome=type(error).__name__)
+            return
+        if answer.at is not None:
+            await self._database.run(lambda tx: self._record(tx, answer, revision))
 
     def _metadata(self, user: User) -> dict[str, str]:
         return {
-            "tallystick_installation": self._installation,
-            "tallystick_user": user.external_id,
-            "tallystick_generation": str(user.generation),
+            META_INSTALLATION: self._installation,
+            META_USER: user.external_id,
+            META_GENERATION: str(user.generation),
         }
 
     async def _search(self, user: User) -> str | None:
         wanted = self._metadata(user)
-        query = f"metadata['tallystick_user']:{_quoted(user.external_id)}"
+        query = f"metadata['{META_USER}']:{_quoted(user.external_id)}"
         found = [
             customer
             for customer in await self._stripe.search_customers(query)

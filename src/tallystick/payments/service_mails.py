@@ -17,7 +17,7 @@ from tallystick.payments.repository_mirror import CHARGES
 from tallystick.platform.database import Transaction
 from tallystick.stripe_gateway.objects import Failure
 
-__all__ = ["Draft", "PaymentMails", "intent_mail", "refund_mail"]
+__all__ = ["Draft", "PaymentMails", "failure_key", "intent_mail", "refund_mail"]
 
 
 class Draft(Struct, frozen=True):
@@ -75,12 +75,12 @@ def intent_mail(payment: Payment, fact: IntentFacts) -> Draft | None:
         return Draft(payment, key, "payment_confirmation", context)
     if not isinstance(intent.failure, Failure):
         return None
-    key_of_failure = _failure_key(fact, intent.failure)
+    key_of_failure = failure_key(fact, intent.failure)
     if key_of_failure is None:
         return None
     decline = decline_of(intent.failure.code, intent.failure.decline_code)
     context = {**_context(payment), "error_code": decline.code, "failed_at": at}
-    return Draft(payment, key_of_failure, "payment_failed", context)
+    return Draft(payment, f"payment_failed:{key_of_failure}", "payment_failed", context)
 
 
 def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> Draft | None:
@@ -102,12 +102,12 @@ def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> 
     return None
 
 
-def _failure_key(fact: IntentFacts, failure: Failure) -> str | None:
-    """One mail for one failed attempt: named by its charge, or where none was made by the event that tells of it."""
+def failure_key(fact: IntentFacts, failure: Failure) -> str | None:
+    """What names one failed attempt: its charge, or where none was made the event that tells of it."""
     if failure.charge_id:
-        return f"payment_failed:{failure.charge_id}"
+        return failure.charge_id
     if fact.source.event_type == "payment_intent.payment_failed":
-        return f"payment_failed:{fact.source.event_id}"
+        return fact.source.event_id
     return None
 
 

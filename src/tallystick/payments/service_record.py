@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id, parse_uuid
 from tallystick.customers.service import StripeCustomerService
+from tallystick.notifications.outbound import OutboundService
 from tallystick.notifications.service import NotificationService
 from tallystick.payments.models import (
     ChargeFacts,
@@ -28,6 +29,7 @@ from tallystick.payments.models import (
 )
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
+from tallystick.payments.service_facts import PaymentFacts, Told, dispute_told, intent_told, refund_told
 from tallystick.payments.service_mails import Draft, PaymentMails, intent_mail, refund_mail
 from tallystick.payments.states import (
     judge_charge,
@@ -67,12 +69,14 @@ class PaymentRecorder:
         payments: PaymentRepository,
         customers: StripeCustomerService,
         notifications: NotificationService,
+        outbound: OutboundService,
     ) -> None:
         self._clock = clock
         self._installation = installation_id
         self._payments = payments
         self._customers = customers
         self._mails = PaymentMails(clock, customers, notifications)
+        self._facts = PaymentFacts(payments, customers, outbound)
 
     async def record(self, tx: Transaction, facts: Sequence[Facts]) -> None:
         """Apply `facts` in their order; doing it again changes nothing.
@@ -85,10 +89,13 @@ class PaymentRecorder:
         await self._record_intents(tx, payments, intents)
         await self._record_charges(tx, payments, [fact for fact in facts if isinstance(fact, ChargeFacts)])
         refunds = [fact for fact in facts if isinstance(fact, RefundFacts)]
-        drafts = await self._record_refunds(tx, payments, refunds)
-        await self._record_disputes(tx, payments, [fact for fact in facts if isinstance(fact, DisputeFacts)])
+        drafts, told = await self._record_refunds(tx, payments, refunds)
+        disputes = [fact for fact in facts if isinstance(fact, DisputeFacts)]
+        told += await self._record_disputes(tx, payments, disputes)
         drafts += [draft for fact in intents if (draft := intent_mail(payments[fact.value.id], fact))]
         await self._mails.queue(tx, drafts)
+        of_intents = [each for fact in intents for each in intent_told(payments[fact.value.id], fact)]
+        await self._facts.record(tx, payments, of_intents + told)
 
     async def _lock(
         self, tx: Transaction, facts: Iterable[Facts], intents: Sequence[IntentFacts]
@@ -242,11 +249,11 @@ class PaymentRecorder:
 
     async def _record_refunds(
         self, tx: Transaction, payments: dict[str, Payment], facts: Sequence[RefundFacts]
-    ) -> list[Draft]:
+    ) -> tuple[list[Draft], list[Told]]:
         # A refund of a charge without a payment intent is of a kind that this system never makes.
         facts = [fact for fact in facts if fact.value.payment_intent]
         if not facts:
-            return []
+            return [], []
         ours = [our_id for fact in facts if (our_id := self._our_id(fact.value, META_REFUND))]
         found = await REFUNDS.lock_many(tx, [fact.value.id for fact in facts], ours)
         rows = {row.stripe_refund_id or str(row.id): row for row in found}
@@ -271,7 +278,7 @@ class PaymentRecorder:
         for changed_row in changed.values():
             if changed_row.unsure and changed_row.stripe_refund_id:
                 await self._fetch_again(tx, changed_row.stripe_refund_id)
-        return drafts
+        return drafts, refund_told(facts, rows)
 
     def _refund_row(
         self, row: RefundRow | None, fact: RefundFacts, payment: Payment, our_id: UUID | None, verdict: Verdict
@@ -297,9 +304,9 @@ class PaymentRecorder:
 
     async def _record_disputes(
         self, tx: Transaction, payments: dict[str, Payment], facts: Sequence[DisputeFacts]
-    ) -> None:
+    ) -> list[Told]:
         if not facts:
-            return
+            return []
         found = await DISPUTES.lock_many(tx, [fact.value.id for fact in facts])
         rows = {row.stripe_dispute_id: row for row in found}
         changed: dict[str, DisputeRow] = {}
@@ -332,6 +339,7 @@ class PaymentRecorder:
         for changed_row in changed.values():
             if changed_row.unsure:
                 await self._fetch_again(tx, changed_row.stripe_dispute_id)
+        return dispute_told(facts, rows)
 
     # What follows from facts
 

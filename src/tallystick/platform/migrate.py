@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ _FOLDER = Path(tallystick.migrations.__file__).parent
 _LOCK = 0x7A11757C
 
 
+@cache
 def head_revision() -> str:
-    """The newest revision, read off the file names (`0001_….py`), which a test holds against Alembic's own view."""
+    """The newest revision, read off the file names (`0001_….py`), which a test holds against Alembic's own view.
+
+    Read once: a process that was upgraded on disk under its feet is still of the version that it has loaded.
+    """
     return max(found[1] for path in (_FOLDER / "versions").glob("*.py") if (found := re.match(r"(\d{4})_", path.name)))
 
 

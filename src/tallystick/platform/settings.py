@@ -82,6 +82,9 @@ class Settings(BaseModel):
     webhook_retry_delay: int = Field(default=1000, ge=1, le=86_400_000, description="milliseconds")
     webhook_tolerance_s: int = Field(default=300, ge=1, le=3600)
 
+    # Outbound webhooks
+    outbound_allow_private: bool | None = None
+
     # Access
     jwt_secret: SecretStr | None = None
     jwt_jwks_url: str | None = None
@@ -114,6 +117,13 @@ class Settings(BaseModel):
     def sandboxed(self) -> bool:
         """Whether "Stripe" is something else than Stripe."""
         return self.stripe_api_base != STRIPE_API_BASE
+
+    @property
+    def private_webhooks_allowed(self) -> bool:
+        """Whether outbound webhooks may go to private addresses: as set, else only where nothing is in production."""
+        if self.outbound_allow_private is None:
+            return self.environment != "production"
+        return self.outbound_allow_private
 
     def amount_limits(self, currency: str) -> tuple[int, int]:
         """Smallest and largest payment in minor units of `currency`.

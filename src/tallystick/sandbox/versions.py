@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
-from tallystick.sandbox import versions_billing
+from tallystick.sandbox import versions_billing, versions_catalogue
 from tallystick.sandbox.errors import ApiError
 from tallystick.sandbox.shapes import Json
 
@@ -77,8 +77,6 @@ class Behaviour:
     """Checkout's `ui_mode` as the version spells it, to the stored one."""
 
 
-_UI_MODES = {"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements"}
-_OLD_UI_MODES = {new: old for old, new in _UI_MODES.items()}
 _NEW_UI_MODES = {mode: mode for mode in ("hosted_page", "embedded_page", "elements", "form")}
 
 
@@ -113,7 +111,7 @@ def _behaviour(day: str) -> Behaviour:
         billing_mode="flexible" if day >= _CLOVER else "classic",
         anchor_object=day >= _ENDIVE,
         preview_call=basil,
-        ui_modes=_NEW_UI_MODES if day >= _DAHLIA else _UI_MODES,
+        ui_modes=_NEW_UI_MODES if day >= _DAHLIA else versions_catalogue.UI_MODES,
     )
 
 
@@ -309,83 +307,14 @@ def _balance(value: Json) -> Json:
     return _without(value, "refund_and_dispute_prefunding")
 
 
-def _price(value: Json) -> Json:
-    recurring = value.get("recurring")
-    return {**value, "recurring": {"aggregate_usage": None, **recurring}} if recurring else value
-
-
-def _product(value: Json) -> Json:
-    return _without(value, "attributes", "tax_details")
-
-
-def _product_features(value: Json) -> Json:
-    if "marketing_features" not in value:
-        return value
-    return {**_without(value, "marketing_features"), "features": value["marketing_features"]}
-
-
-def _discount(value: Json) -> Json:
-    return {**_without(value, "customer_account", "source"), "coupon": value["source"]["coupon"]}
-
-
-def _promotion_code(value: Json) -> Json:
-    return {**_without(value, "customer_account", "promotion"), "coupon": value["promotion"]["coupon"]}
-
-
-def _checkout_ui_mode(value: Json) -> Json:
-    return {**value, "ui_mode": _OLD_UI_MODES.get(value["ui_mode"], value["ui_mode"])}
-
-
-def _checkout_session(value: Json) -> Json:
-    value = _without(
-        value, "adaptive_pricing", "collected_information", "customer_account", "discounts", "origin_context",
-        "permissions", "saved_payment_method_options", "wallet_options",
-    )  # fmt: skip
-    if value.get("customer_details"):
-        value["customer_details"] = _without(value["customer_details"], "business_name", "individual_name")
-    value["automatic_tax"] = _without(value["automatic_tax"], "provider")
-    value["currency_conversion"] = None
-    value["shipping_details"] = None
-    return value
-
-
-def _line_item(value: Json) -> Json:
-    return _without(value, "adjustable_quantity", "metadata")
-
-
-def _portal_session(value: Json) -> Json:
-    value = _without(value, "after_expiration", "customer_account")
-    if value.get("flow"):
-        value["flow"] = _without(value["flow"], "customer_update", "subscription_pause")
-    return value
-
-
-def _portal_configuration(value: Json) -> Json:
-    features = dict(value["features"])
-    features["payment_method_update"] = _without(features["payment_method_update"], "payment_method_configuration")
-    features["subscription_pause"] = _without(features["subscription_pause"], "duration")
-    update = _without(
-        features["subscription_update"], "billing_cycle_anchor", "schedule_at_period_end", "trial_update_behavior"
-    )
-    update["products"] = [_without(entry, "adjustable_quantity") for entry in update["products"]]
-    features["subscription_update"] = update
-    return {**_without(value, "name"), "features": features}
-
-
 _CHANGES: dict[str, Callable[[Json], Json]] = {
     "balance": _balance,
     "balance_transaction": _balance_transaction,
-    "billing_portal.configuration": _portal_configuration,
-    "billing_portal.session": _portal_session,
     "charge": _charge,
-    "checkout.session": _checkout_session,
     "customer": _customer,
     "dispute": _dispute,
-    "item": _line_item,
     "payment_intent": _payment_intent,
     "payment_method": _payment_method,
-    "price": _price,
-    "product": _product,
     "refund": _refund,
     "setup_attempt": _setup_attempt,
     "setup_intent": _setup_intent,
@@ -394,13 +323,9 @@ _CHANGES: dict[str, Callable[[Json], Json]] = {
 """What basil changed, and what SDKs of the versions before it do not know."""
 
 _STAGES: tuple[tuple[str, Mapping[str, Callable[[Json], Json]], Mapping[str, tuple[str, ...]]], ...] = (
-    (_DAHLIA, {"checkout.session": _checkout_ui_mode}, {}),
-    (
-        _CLOVER,
-        {"discount": _discount, "promotion_code": _promotion_code},
-        {"discount": ("source", "coupon"), "promotion_code": ("promotion", "coupon")},
-    ),
-    (_BASIL, _CHANGES | versions_billing.BASIL, {}),
-    (_MARKETING_FEATURES, {"product": _product_features}, {}),
+    (_DAHLIA, versions_catalogue.DAHLIA, {}),
+    (_CLOVER, versions_catalogue.CLOVER, versions_catalogue.CLOVER_FILLED),
+    (_BASIL, _CHANGES | versions_billing.BASIL | versions_catalogue.BASIL, {}),
+    (_MARKETING_FEATURES, versions_catalogue.MARKETING_FEATURES, {}),
 )
 """Newest first: the version that brought the newer form, the ways down, and the ids that become objects."""

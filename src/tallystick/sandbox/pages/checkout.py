@@ -71,7 +71,7 @@ class CheckoutPage:
         if session["status"] == "complete":
             # A form's answer may only redirect to where the form's page allowed; this page is left by itself.
             return self._stage.message(
-                "Thank you", "Your payment is done. We are taking you back to the shop.", 200,
+                "Thank you", "All is done. We are taking you back to the shop.", 200,
                 url=_target(session), label="Back to the shop", leave=True,
             )  # fmt: skip
         _, failure = self._act(request, _last_error)
@@ -106,7 +106,8 @@ class CheckoutPage:
                 200 if done else 410,
                 url=_target(session) if done else session["cancel_url"] or "", label="Back to the shop",
             )  # fmt: skip
-        kept = {key: str(form.get(key, "")) for key in ("email", "name", "number", "expiry", "code")}
+        # Card data is never sent back, as on any page that takes it.
+        kept = {key: str(form.get(key, "")) for key in ("email", "name", "code")}
         kept["email"] = kept["email"] or (session["customer_details"] or {}).get("email") or ""
         status = failure.status if failure else 200
         return self._stage.page(

@@ -131,6 +131,7 @@ def _methods(ctx: Context, customer: Json) -> list[Json]:
 def _shown(ctx: Context, subscription: Json, allowed: Json) -> Json:
     items = subscription["items"]["data"]
     until = max(item["current_period_end"] for item in items)
+    ends = subscription["cancel_at_period_end"] or subscription["cancel_at"] is not None
     single = items[0]["price"]["id"] if len(items) == 1 else None
     choices = [price for entry in allowed["subscription_update"]["products"] for price in entry["prices"]]
     return {
@@ -138,8 +139,8 @@ def _shown(ctx: Context, subscription: Json, allowed: Json) -> Json:
         "name": ", ".join(_product_name(ctx, item["price"]) for item in items),
         "prices": [_price_text(ctx, item["price"], item.get("quantity")) for item in items],
         "status": subscription["status"].replace("_", " "),
-        "tone": _TONE.get(subscription["status"], ""),
-        "ends": subscription["cancel_at_period_end"] or subscription["cancel_at"] is not None,
+        "tone": "warn" if ends else _TONE.get(subscription["status"], ""),
+        "ends": ends,
         "until": _day(subscription["cancel_at"] or until),
         "choices": [
             {"id": price["id"], "text": f"{_product_name(ctx, price)}: {_price_text(ctx, price, 1)}"}

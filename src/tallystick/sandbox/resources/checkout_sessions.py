@@ -15,7 +15,7 @@ from tallystick.sandbox.resources import (
 )
 from tallystick.sandbox.resources import checkout_fields as fields
 from tallystick.sandbox.routing import Route
-from tallystick.sandbox.shapes import Json, encode
+from tallystick.sandbox.shapes import Json, clone, encode
 
 __all__ = ["EXPANDABLE", "FOLLOW_UPS", "INCLUDES", "ITEM_EXPANDABLE", "JOBS", "ROUTES", "apply_code"]
 
@@ -166,77 +166,77 @@ def _new(ctx: Context, params: Json, mode: str, ui_mode: str) -> Json:
     hosted = ui_mode == "hosted_page"
     customer = ctx.find("customer", params["customer"]) if "customer" in params else None
     email = customer["email"] if customer else params.get("customer_email")
-    recovery = params.get("after_expiration", {}).get("recovery")
     session: Json = {
+        **clone(_CONSTANT),
         "id": session_id,
         "object": "checkout.session",
-        "adaptive_pricing": {"enabled": False},
-        "after_expiration": {"recovery": {
-            "allow_promotion_codes": recovery.get("allow_promotion_codes", False),
-            "enabled": recovery["enabled"], "expires_at": None, "url": None,
-        }} if recovery else None,
+        "after_expiration": _recovery(params),
         "allow_promotion_codes": params.get("allow_promotion_codes"),
-        "amount_subtotal": None,
-        "amount_total": None,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
         "client_secret": None if hosted else ctx.ids.secret(session_id),
-        "collected_information": None,
-        "consent": None,
-        "consent_collection": None,
         "created": ctx.now,
         "currency": params.get("currency"),
-        "custom_fields": [],
-        "custom_text": dict.fromkeys(
-            ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
-        ),
         "customer": params.get("customer"),
-        "customer_account": None,
         "customer_creation": _customer_creation(params, mode),
         "customer_details": checkout_complete.details(email) if email else None,
         "customer_email": params.get("customer_email"),
-        "discounts": [],
         "expires_at": params.get("expires_at", ctx.now + _LONGEST_S),
-        "invoice": None,
         "invoice_creation": _invoice_creation() if mode == "payment" else None,
-        "livemode": False,
         "locale": params.get("locale"),
         "metadata": common.merge_metadata({}, params.get("metadata")),
         "mode": mode,
-        "origin_context": None,
-        "payment_intent": None,
-        "payment_link": None,
         "payment_method_collection": params.get(
             "payment_method_collection", "if_required" if mode == "payment" else "always"
         ),
-        "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": params.get("payment_method_types", []),
         "payment_status": "no_payment_required" if mode == "setup" else "unpaid",
-        "permissions": None,
         "phone_number_collection": {"enabled": params.get("phone_number_collection", {}).get("enabled", False)},
-        "recovered_from": None,
-        "saved_payment_method_options": None,
-        "setup_intent": None,
-        "shipping_address_collection": None,
-        "shipping_cost": None,
-        "shipping_options": [],
         "status": "open",
         "submit_type": params.get("submit_type"),
-        "subscription": None,
         "success_url": params.get("success_url"),
-        "total_details": None,
         "ui_mode": ui_mode,
         "url": f"{ctx.base_url}/_sandbox/checkout/{session_id}" if hosted else None,
-        "wallet_options": None,
-    }  # fmt: skip
+    }
     if not hosted:
         session["redirect_on_completion"] = params.get("redirect_on_completion", "always")
         if "return_url" in params:
             session["return_url"] = params["return_url"]
     return session
+
+
+_CONSTANT: Json = {
+    "adaptive_pricing": {"enabled": False},
+    "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+    "custom_fields": [],
+    "custom_text": dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
+    "discounts": [],
+    "livemode": False,
+    "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+    "shipping_options": [],
+    **dict.fromkeys(
+        (
+            "amount_subtotal", "amount_total", "collected_information", "consent", "consent_collection",
+            "customer_account", "invoice", "origin_context", "payment_intent", "payment_link",
+            "payment_method_configuration_details", "permissions", "recovered_from",
+            "saved_payment_method_options", "setup_intent", "shipping_address_collection", "shipping_cost",
+            "subscription", "total_details", "wallet_options",
+        )
+    ),
+}  # fmt: skip
+
+
+def _recovery(params: Json) -> Json | None:
+    asked = params.get("after_expiration", {}).get("recovery")
+    if not asked:
+        return None
+    allowed = asked.get("allow_promotion_codes", False)
+    return {
+        "recovery": {
+            "allow_promotion_codes": allowed, "enabled": asked["enabled"], "expires_at": None, "url": None,
+        }
+    }  # fmt: skip
 
 
 def _customer_creation(params: Json, mode: str) -> str | None:

@@ -7,6 +7,7 @@ incomplete, from the first try on. `Behaviour.early_subscription` tells them apa
 
 from typing import Any
 
+from tallystick.sandbox.billing.totals import due
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.resources import (
     checkout_lines,
@@ -121,14 +122,16 @@ def _of_subscription(ctx: Context, session: Json) -> Json | None:
 
 def _own(ctx: Context, session: Json, customer: Json) -> Json:
     types = session["payment_method_types"]
-    if session["amount_total"] == 0:
+    # What the first invoice will ask for: the customer's balance counts.
+    amount = due(session["amount_total"], customer["balance"], session["currency"]).amount
+    if amount == 0:
         return setup_intents.create(
             ctx, {"customer": customer["id"], "payment_method_types": types, "usage": "off_session"}
         )
     return payment_intents.create(
         ctx,
         {
-            "amount": session["amount_total"],
+            "amount": amount,
             "currency": session["currency"],
             "customer": customer["id"],
             "description": "Subscription creation",

@@ -23,7 +23,7 @@ __all__ = [
     "on_customer", "reduction", "remove", "split",
 ]  # fmt: skip
 
-EXPANDABLE = frozenset({"customer", "promotion_code", "source.coupon"})
+EXPANDABLE = frozenset({"coupon", "customer", "promotion_code", "source.coupon"})
 
 PARAM = array_of(hash_of({"coupon": string(), "discount": string(), "promotion_code": string()}))
 """The parameter `discounts`: an array of coupons, promotion codes or discounts to reuse."""

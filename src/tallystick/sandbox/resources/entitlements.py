@@ -82,6 +82,7 @@ def attach(ctx: Context, params: Json, product_id: str) -> Json:
     }
     ctx.save(link)
     _note_ids(ctx, product_id, "features", [*(item["id"] for item in known), link["id"]])
+    ctx.store.set_meta("product_features", "used")
     return link
 
 
@@ -211,6 +212,8 @@ def _page(ctx: Context, kind: str, url: str, params: Json, ids: list[str]) -> Js
 
 
 def _changed(ctx: Context, subscription: Json) -> None:
+    if ctx.store.meta("product_features") is None:
+        return
     customer = subscription["customer"]
     sync(ctx, customer["id"] if isinstance(customer, dict) else customer)
 

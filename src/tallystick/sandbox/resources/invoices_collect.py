@@ -176,9 +176,9 @@ def collect(ctx: Context, invoice: Json, attempt: Collection) -> ApiError | None
         _failed(ctx, invoice)
         return ApiError(400, subscriptions_status.NO_METHOD, code="resource_missing", executed=True)
     if attempt.automatic and _hopeless(intent, method):
-        before = ctx.store.stored(invoice["id"])
-        ctx.save(invoice)
-        ctx.emit("invoice.updated", invoice, before)
+        # Counted and planned, not executed.
+        ctx.save_updated("invoice.updated", invoice)
+        _plan_retry(ctx, invoice)
         subscriptions_status.after_failure(ctx, invoice)
         return None
     options = payment_flow.Attempt(off_session=attempt.off_session, keep_challenge=True)
@@ -238,13 +238,17 @@ def _failed(ctx: Context, invoice: Json, *, action: bool = False) -> None:
     ctx.save(invoice)
     if action:
         ctx.emit("invoice.payment_action_required", invoice)
-    ctx.unplan(invoice["id"])
-    if invoice["next_payment_attempt"] is not None:
-        ctx.plan(invoice["next_payment_attempt"], "invoice_retries", invoice["id"])
+    _plan_retry(ctx, invoice)
     ctx.emit("invoice.payment_failed", invoice)
     if before != invoice:
         ctx.emit("invoice.updated", invoice, before)
     subscriptions_status.after_failure(ctx, invoice)
+
+
+def _plan_retry(ctx: Context, invoice: Json) -> None:
+    ctx.unplan(invoice["id"])
+    if invoice["next_payment_attempt"] is not None:
+        ctx.plan(invoice["next_payment_attempt"], "invoice_retries", invoice["id"])
 
 
 def _action_required(ctx: Context, invoice: Json) -> None:

@@ -24,7 +24,7 @@ from tallystick.sandbox.shapes import Json
 
 __all__ = ["EXPANDABLE", "JOBS", "ROUTES", "by_code", "count_redemption", "refuse"]
 
-EXPANDABLE = frozenset({"customer", "promotion.coupon"})
+EXPANDABLE = frozenset({"coupon", "customer", "promotion.coupon"})
 
 _CODE = re.compile(r"[A-Za-z0-9-]{1,500}\Z")
 

@@ -1,0 +1,36 @@
+"""Stripe's events about customers and payment methods, each into typed facts."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tallystick.customers.models import CustomerFacts, Facts, MethodFacts
+from tallystick.stripe_gateway import translate
+from tallystick.stripe_gateway.ordering import Source
+from tallystick.webhooks.models import StoredEvent
+
+__all__ = ["HANDLERS"]
+
+
+def _source(event: StoredEvent) -> Source:
+    return Source(
+        "event", event.created, event_id=event.stripe_event_id, event_type=event.type, previous=event.previous
+    )
+
+
+def on_customer(event: StoredEvent) -> Sequence[Facts]:
+    deleted = event.type == "customer.deleted"
+    return [CustomerFacts(translate.customer(event.object, deleted=deleted), _source(event))]
+
+
+def on_payment_method(event: StoredEvent) -> Sequence[Facts]:
+    return [MethodFacts(translate.payment_method(event.object), _source(event))]
+
+
+HANDLERS: Mapping[str, Callable[[StoredEvent], Sequence[Facts]]] = {
+    "customer.created": on_customer,
+    "customer.updated": on_customer,
+    "customer.deleted": on_customer,
+    "payment_method.attached": on_payment_method,
+    "payment_method.detached": on_payment_method,
+    "payment_method.updated": on_payment_method,
+    "payment_method.automatically_updated": on_payment_method,
+}

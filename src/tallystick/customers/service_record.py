@@ -1,0 +1,265 @@
+"""`CustomerRecorder`: customers and payment methods from Stripe into the mirror, in whatever order they come."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from msgspec import UnsetType
+from msgspec.structs import replace
+
+from tallystick.core.clock import Clock
+from tallystick.core.ids import new_id
+from tallystick.customers.models import CustomerFacts, CustomerRow, Facts, MethodFacts, MethodRow
+from tallystick.customers.repository import CustomerRepository, UserRepository
+from tallystick.platform.database import Transaction
+from tallystick.platform.work import enqueue
+from tallystick.stripe_gateway.objects import Customer, PaymentMethod
+from tallystick.stripe_gateway.ordering import Source, Verdict, judge
+
+__all__ = ["META_GENERATION", "META_INSTALLATION", "META_USER", "CustomerRecorder"]
+
+META_INSTALLATION = "tallystick_installation"
+META_USER = "tallystick_user"
+META_GENERATION = "tallystick_generation"
+
+Value = TypeVar("Value")
+
+
+def _pick(new: Value | UnsetType, old: Value) -> Value:
+    """Absent is not null: what a payload does not have stays as it was."""
+    return old if isinstance(new, UnsetType) else new
+
+
+class CustomerRecorder:
+    """Applies customers and payment methods to the mirror, and customers to the users they belong to."""
+
+    def __init__(
+        self, clock: Clock, installation_id: str, repository: CustomerRepository, users: UserRepository
+    ) -> None:
+        self._clock = clock
+        self._installation = installation_id
+        self._repository = repository
+        self._users = users
+
+    async def record(self, tx: Transaction, facts: Sequence[Facts]) -> None:
+        """Apply `facts` in their order; doing it again changes nothing."""
+        await self._record_customers(tx, [fact for fact in facts if isinstance(fact, CustomerFacts)])
+        await self._record_methods(tx, [fact for fact in facts if isinstance(fact, MethodFacts)])
+
+    # Customers
+
+    async def _record_customers(self, tx: Transaction, facts: Sequence[CustomerFacts]) -> None:
+        if not facts:
+            return
+        ids = [fact.value.id for fact in facts]
+        rows = await self._repository.lock(tx, ids)
+        if await _await_makers(tx, set(ids) - rows.keys()):
+            rows = await self._repository.lock(tx, ids)
+        changed: dict[str, CustomerRow] = {}
+        ended: dict[str, datetime] = {}
+        for fact in facts:
+            customer = fact.value
+            row = rows.get(customer.id)
+            verdict = _judge_customer(row, fact) if row else Verdict.APPLY
+            if verdict is Verdict.KEEP:
+                continue
+            user_id, flagged = await self._owner(tx, row, customer)
+            changed[customer.id] = rows[customer.id] = self._customer(row, fact, verdict, user_id, flagged=flagged)
+            if customer.deleted:
+                ended[customer.id] = fact.source.at
+        await self._repository.save(tx, list(changed.values()))
+        for stripe_id, row in changed.items():
+            if row.user_id is not None and not row.deleted:
+                await self._repository.claim_methods(tx, stripe_id, row.user_id)
+        for stripe_id, at in ended.items():
+            await self._users.forget_customer(tx, stripe_id, self._clock.now())
+            await self._repository.detach_all(tx, stripe_id, at, self._clock.now())
+        await self._fetch(tx, {row.stripe_customer_id for row in changed.values() if row.unsure})
+
+    async def _owner(self, tx: Transaction, row: CustomerRow | None, customer: Customer) -> tuple[UUID | None, bool]:
+        """Whose customer it is, and whether that user has another one already."""
+        if row is not None and row.user_id is not None:
+            return row.user_id, row.flagged
+        owner = await self._users.find_by_customer(tx, customer.id)
+        named = customer.metadata.get(META_USER)
+        if owner is not None or not named or customer.metadata.get(META_INSTALLATION) != self._installation:
+            return owner, False
+        user = await self._users.upsert(tx, named, None, self._clock.now())
+        user = await self._users.lock(tx, user.id)
+        if customer.deleted:
+            return user.id, False
+        if user.stripe_customer_id is None:
+            await self._users.set_customer(tx, user.id, customer.id, self._clock.now())
+        if user.stripe_customer_id in (None, customer.id):
+            return user.id, False
+        payload = {"user": named, "customer": customer.id, "other_customer": user.stripe_customer_id}
+        key = f"alert.second_customer:{customer.id}"
+        await enqueue(tx, "alert.second_customer", key, payload, due_at=self._clock.now())
+        return user.id, True
+
+    def _customer(
+        self, row: CustomerRow | None, fact: CustomerFacts, verdict: Verdict, user_id: UUID | None, *, flagged: bool
+    ) -> CustomerRow:
+        customer, now = fact.value, self._clock.now()
+        gone = customer.deleted
+        return CustomerRow(
+            id=row.id if row else new_id(),
+            stripe_customer_id=customer.id,
+            user_id=user_id,
+            email=None if gone else _pick(customer.email, row.email if row else None),
+            name=None if gone else _pick(customer.name, row.name if row else None),
+            phone=None if gone else _pick(customer.phone, row.phone if row else None),
+            address=None if gone else _pick(customer.address, row.address if row else None),
+            metadata={} if gone else customer.metadata,
+            default_payment_method=(
+                None if gone else _pick(customer.default_payment_method, row.default_payment_method if row else None)
+            ),
+            deleted=gone,
+            flagged=flagged,
+            revision=row.revision + 1 if row else 0,
+            state_at=_later(row.state_at if row else None, fact.source),
+            unsure=verdict is Verdict.UNSURE,
+            created_at=customer.created or (row.created_at if row else now),
+            updated_at=now,
+        )
+
+    # Payment methods
+
+    async def _record_methods(self, tx: Transaction, facts: Sequence[MethodFacts]) -> None:
+        if not facts:
+            return
+        owners = await self._repository.owners(
+            tx, [fact.value.customer for fact in facts if isinstance(fact.value.customer, str)]
+        )
+        ids = [fact.value.id for fact in facts]
+        rows = await self._repository.lock_methods(tx, ids)
+        if await _await_makers(tx, set(ids) - rows.keys()):
+            rows = await self._repository.lock_methods(tx, ids)
+        changed: dict[str, MethodRow] = {}
+        for fact in facts:
+            row = rows.get(fact.value.id)
+            verdict = _judge_method(row, fact) if row else Verdict.APPLY
+            if verdict is Verdict.KEEP:
+                continue
+            changed[fact.value.id] = rows[fact.value.id] = self._method(row, fact, verdict, owners)
+        await self._repository.save_methods(tx, list(changed.values()))
+        await self._fetch(tx, {row.stripe_payment_method_id for row in changed.values() if row.unsure})
+
+    def _method(
+        self,
+        row: MethodRow | None,
+        fact: MethodFacts,
+        verdict: Verdict,
+        owners: Mapping[str, tuple[UUID | None, bool]],
+    ) -> MethodRow:
+        method = fact.value
+        customer = _pick(method.customer, row.stripe_customer_id if row else None)
+        user_id, gone = owners.get(customer or "", (None, False))
+        if gone:
+            # An event from before the end of the customer, which ended the use of its methods too.
+            customer, user_id = None, None
+        return MethodRow(
+            id=row.id if row else new_id(),
+            stripe_payment_method_id=method.id,
+            user_id=user_id,
+            stripe_customer_id=customer,
+            type=method.type,
+            card_brand=_pick(method.card_brand, row.card_brand if row else None),
+            card_last4=_pick(method.card_last4, row.card_last4 if row else None),
+            card_exp_month=_pick(method.card_exp_month, row.card_exp_month if row else None),
+            card_exp_year=_pick(method.card_exp_year, row.card_exp_year if row else None),
+            card_funding=_pick(method.card_funding, row.card_funding if row else None),
+            card_country=_pick(method.card_country, row.card_country if row else None),
+            card_fingerprint=_pick(method.card_fingerprint, row.card_fingerprint if row else None),
+            revision=row.revision + 1 if row else 0,
+            state_at=_later(row.state_at if row else None, fact.source),
+            unsure=verdict is Verdict.UNSURE,
+            created_at=method.created,
+            updated_at=self._clock.now(),
+        )
+
+    async def _fetch(self, tx: Transaction, stripe_ids: set[str]) -> None:
+        for stripe_id in sorted(stripe_ids):
+            payload = {"object": stripe_id}
+            await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", payload, due_at=self._clock.now())
+
+
+async def _await_makers(tx: Transaction, stripe_ids: set[str]) -> bool:
+    """Rows that are not there yet cannot be locked: whoever makes one goes alone. True: look again."""
+    for stripe_id in sorted(stripe_ids):
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", stripe_id)
+    return bool(stripe_ids)
+
+
+def _later(at: datetime | None, source: Source) -> datetime:
+    return source.at if at is None else max(at, source.at)
+
+
+def _judge_customer(row: CustomerRow, fact: CustomerFacts) -> Verdict:
+    if fact.value.deleted or row.deleted:
+        return Verdict.KEEP if row.deleted else Verdict.APPLY
+    state = _customer_state(fact.value, row)
+    source = replace(fact.source, previous=_previous_customer(fact.source.previous, state))
+    return judge(source, row_at=row.state_at, revision=row.revision, shown=_shown_customer(row), state=state)
+
+
+def _shown_customer(row: CustomerRow) -> Mapping[str, Any]:
+    return {
+        "email": row.email,
+        "name": row.name,
+        "phone": row.phone,
+        "address": row.address,
+        "default_payment_method": row.default_payment_method,
+        "metadata": row.metadata,
+    }
+
+
+def _customer_state(customer: Customer, row: CustomerRow) -> Mapping[str, Any]:
+    return {
+        "email": _pick(customer.email, row.email),
+        "name": _pick(customer.name, row.name),
+        "phone": _pick(customer.phone, row.phone),
+        "address": _pick(customer.address, row.address),
+        "default_payment_method": _pick(customer.default_payment_method, row.default_payment_method),
+        "metadata": customer.metadata,
+    }
+
+
+def _previous_customer(previous: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the event followed, whole: of a hash, `previous_attributes` has only the keys that changed."""
+    if not previous:
+        return previous
+    whole = {name: value for name, value in previous.items() if name != "invoice_settings"}
+    settings = previous.get("invoice_settings")
+    if isinstance(settings, Mapping) and "default_payment_method" in settings:
+        whole["default_payment_method"] = settings["default_payment_method"]
+    for name in ("metadata", "address"):
+        if isinstance(old := whole.get(name), Mapping) and isinstance(state[name], Mapping):
+            whole[name] = {**state[name], **old}
+    if isinstance(metadata := whole.get("metadata"), Mapping):
+        # A key that was not there before is shown as null.
+        whole["metadata"] = {key: value for key, value in metadata.items() if value is not None}
+    return whole
+
+
+_CARD = ("brand", "last4", "exp_month", "exp_year", "funding", "country", "fingerprint")
+
+
+def _judge_method(row: MethodRow, fact: MethodFacts) -> Verdict:
+    previous = fact.source.previous
+    if previous and isinstance(card := previous.get("card"), Mapping):
+        previous = {**previous, **{name: card[name] for name in _CARD if name in card}}
+    shown = {name: getattr(row, f"card_{name}") for name in _CARD} | {"customer": row.stripe_customer_id}
+    return judge(
+        replace(fact.source, previous=previous),
+        row_at=row.state_at,
+        revision=row.revision,
+        shown=shown,
+        state=_method_state(fact.value, shown),
+    )
+
+
+def _method_state(method: PaymentMethod, shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    state = {name: _pick(getattr(method, f"card_{name}"), shown[name]) for name in _CARD}
+    return state | {"customer": _pick(method.customer, shown["customer"])}
