@@ -251,6 +251,7 @@ async def test_the_dashboard_with_events_doubled_and_shuffled(system: System) ->
     for name in "abc":
         await system.stripe(f"/v1/customers/{customer}", {"name": name, f"metadata[{name}]": name})
     await system.stripe(f"/v1/customers/{customer}", {"metadata[a]": "", "address[city]": "Rome"})
+    await asyncio.sleep(0.6)
     await system.sandbox("DELETE", "/_sandbox/faults")
     await system.quiet()
     shown = await methods(system, user)

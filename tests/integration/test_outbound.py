@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ async def listening(system: System, events: tuple[str, ...] = ("*",), **fields: 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries come at once; the rules of how long are others'."""
-    monkeypatch.setattr(outbound, "_FIRST_DELAY", outbound.timedelta(milliseconds=50))
+    monkeypatch.setattr(outbound, "_FIRST_DELAY", timedelta(milliseconds=50))
 
 
 async def settled(system: System, endpoint: Endpoint, timeout_s: float = 15) -> None:
@@ -196,6 +197,14 @@ async def test_three_d_secure_failed_refunds_and_disputes_are_told(system: Syste
         assert types(back["id"]) == ["payment.succeeded", "payment.refunded", "refund.failed"]
         assert types(disputed["id"]) == ["payment.succeeded", "dispute.created", "dispute.closed"]
         assert endpoint.receiver.about(disputed["id"])[-1].fact["data"]["dispute"]["status"] == "lost"
+        listed = (await system.call("GET", f"{BASE}/event-types", **ADMIN)).body["data"]
+        examples = {type_["type"]: type_["example"] for type_ in listed}
+        for heard in endpoint.receiver.heard:
+            assert _shape(heard.fact) == _shape(examples[heard.type])
+
+
+def _shape(fact: Any) -> Any:
+    return {name: _shape(value) for name, value in fact.items() if name != "metadata"} if isinstance(fact, dict) else 0
 
 
 async def test_what_was_made_elsewhere_is_not_told_and_only_chosen_types_are(system: System) -> None:
@@ -275,7 +284,7 @@ async def test_the_day_ends_with_a_last_try(system: System) -> None:
         await system.stop_workers()
         try:
             outbound_delay = outbound._FIRST_DELAY
-            outbound._FIRST_DELAY = outbound.timedelta(hours=1)
+            outbound._FIRST_DELAY = timedelta(hours=1)
             await system.pay(user=unique("ann"))
             await system.fetch("UPDATE outbound_deliveries SET first_tried_at = now() - interval '23 h 30 min'")
         finally:
@@ -289,7 +298,7 @@ async def test_the_day_ends_with_a_last_try(system: System) -> None:
                 break
             await asyncio.sleep(0.05)
         outbound._FIRST_DELAY = outbound_delay
-        assert left == outbound.timedelta(hours=24)
+        assert left == timedelta(hours=24)
 
 
 async def test_for_a_day_after_a_rotation_both_secrets_verify(system: System) -> None:
@@ -450,7 +459,8 @@ async def test_bad_input(system: System, body: Any, code: str, where: str) -> No
 async def test_nothing_can_be_set_to_nothing(system: System) -> None:
     body = {"url": "https://example.com/", "events": ["*"], "description": "x", "enabled": False}
     one = f"{BASE}/{(await system.call('POST', BASE, body, **ADMIN)).body['id']}"
-    for change in ({"url": None}, {"events": None}, {"events": []}, {"enabled": None}, {"url": "no"}):
+    changes: list[dict[str, Any]] = [{"url": None}, {"events": None}, {"events": []}, {"enabled": None}, {"url": "no"}]
+    for change in changes:
         assert (await system.call("PUT", one, change, **ADMIN)).status == 422, change
     changed = await system.call("PUT", one, {"description": None, "events": ["dispute.created"]}, **ADMIN)
     assert (changed.body["description"], changed.body["events"]) == (None, ["dispute.created"])

@@ -24,7 +24,7 @@ from tallystick.stripe_gateway.signatures import sign
 Event = dict[str, Any]
 
 EVENTS = 500
-SPREAD_S = 3.0
+SPREAD_S = 2.0
 """Over how long disordered deliveries are spread."""
 LATE_SHARE = 0.15
 """The share of events that come only when everything else has settled."""
@@ -164,7 +164,8 @@ async def _fetch_parents(system: System) -> None:
 
 
 async def _scatter(system: System, events: Sequence[Event], rng: random.Random) -> int:
-    moments = [(rng.uniform(0, SPREAD_S), event) for event in events for _ in range(2)]
+    spread_s = SPREAD_S if len(events) > EVENTS / 2 else SPREAD_S / 4
+    moments = [(rng.uniform(0, spread_s), event) for event in events for _ in range(2)]
 
     async def post(delay: float, event: Event) -> None:
         await asyncio.sleep(delay)

@@ -237,6 +237,11 @@ async def test_refunds_at_once_never_exceed_what_was_captured(pair: Pair) -> Non
     assert Counter(answer.status for answer in rest) == {200: 1, 409: 4}
     refunds = (await pair.one.stripe(f"/v1/refunds?payment_intent={intent}&limit=100"))["data"]
     assert sum(refund["amount"] for refund in refunds) == 1000
+    # It was ours to refuse: what exceeds the rest never gets as far as Stripe.
+    seen = (await pair.one.sandbox("GET", "/_sandbox/requests?limit=1000"))["data"]
+    assert {
+        request["status"] for request in seen if (request["method"], request["path"]) == ("POST", "/v1/refunds")
+    } == {200}
     assert (await pair.one.get(payment, user=user))["amount_refunded"] == 1000
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -123,4 +124,26 @@ async def test_the_client_hangs_up(system: System) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(write.send(system), 0.2)
     await assert_settled(system, write, await repeat_until_final(system, write))
+    await assert_quiet_and_true(system)
+
+
+async def test_a_refund_that_may_have_gone_through_holds_its_amount(system: System) -> None:
+    write = await prepared(system, "refund", amount=4000)
+    await break_line(system, write, "before", "cut")
+    assert (await write.send(system)).status == 202
+    another = replace(write, key=unique("key"), body={"amount": 300})
+    refused = await another.send(system)
+    assert (refused.status, refused.code, refused.body["remaining"]) == (409, "REFUND_EXCEEDS_REMAINING", 200)
+    await mend(system)
+    await assert_settled(system, write, await repeat_until_final(system, write))
+    # And so it is with a confirm: while nobody knows, there is no second one.
+    confirm = await prepared(system, "confirm")
+    await break_line(system, confirm, "before", "cut")
+    assert (await confirm.send(system)).status == 202
+    for action in ("confirm", "capture", "cancel"):
+        path = confirm.path.replace("/confirm", f"/{action}")
+        refused = await replace(confirm, key=unique("key"), path=path, body={}).send(system)
+        assert (refused.status, refused.code) == (409, "OPERATION_IN_PROGRESS"), action
+    await mend(system)
+    await assert_settled(system, confirm, await repeat_until_final(system, confirm))
     await assert_quiet_and_true(system)

@@ -99,10 +99,10 @@ class OutboundRepository:
                     SELECT d.id FROM outbound_deliveries d
                     WHERE d.receiver = rooms.receiver AND d.state = 'queued' AND d.due_at <= $5 AND d.not_before <= $6
                       AND (d.leased_until IS NULL OR d.leased_until < $6)
-                      AND NOT EXISTS (
-                          SELECT 1 FROM outbound_deliveries e
+                      AND d.seq = (
+                          SELECT e.seq FROM outbound_deliveries e
                           WHERE e.receiver = d.receiver AND e.object_key = d.object_key AND e.state = 'queued'
-                            AND e.seq < d.seq)
+                          ORDER BY e.seq LIMIT 1)
                     ORDER BY d.not_before, d.seq LIMIT rooms.room FOR UPDATE SKIP LOCKED
                 ) head
             )

@@ -177,6 +177,23 @@ async def test_what_was_judged_is_what_is_connected_to() -> None:
         assert b"Host: pinned.test" in heard[0]
 
 
+async def test_both_gates_see_the_address_that_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def judged(address: str) -> bool:
+        seen.append(address)
+        return True
+
+    monkeypatch.setattr("tallystick.notifications.outbound_sender.is_public", judged)
+    async with victim() as (port, heard):
+        sender = WebhookSender(allow_private=False, lookup=Names(["127.0.0.1"]))
+        try:
+            outcome = await sender.send(delivery(f"http://judged.test:{port}/"), NOW)
+        finally:
+            await sender.close()
+    assert (outcome.error, len(heard), seen) == (None, 1, ["127.0.0.1"] * 2)
+
+
 async def test_an_error_does_not_tell_the_address() -> None:
     sender = WebhookSender(allow_private=True)
     try:

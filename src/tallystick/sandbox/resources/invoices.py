@@ -74,9 +74,9 @@ def create(ctx: Context, params: Json) -> Json:
     invoice["auto_advance"] = params.get("auto_advance", False)
     _apply(ctx, invoice, params)
     invoices_build.take_pending(ctx, invoice, waiting)
-    invoices_collect.announce(ctx, invoice)
     if invoice["auto_advance"]:
         invoices_collect.wait(ctx, invoice)
+    invoices_collect.announce(ctx, invoice)
     return invoice
 
 
@@ -193,7 +193,7 @@ def finalize(ctx: Context, params: Json, invoice_id: str) -> Json:
     automatic = invoice["collection_method"] == "charge_automatically"
     if invoice["status"] == "open" and invoice["auto_advance"] and automatic:
         invoice["next_payment_attempt"] = ctx.now + ctx.settings.draft_s
-        ctx.save(invoice)
+        ctx.save_updated("invoice.updated", invoice)
         ctx.plan(invoice["next_payment_attempt"], "invoice_retries", invoice_id)
     return invoice
 

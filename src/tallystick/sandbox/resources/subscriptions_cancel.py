@@ -22,8 +22,8 @@ def cancel(ctx: Context, subscription: Json, *, prorate: bool = False, invoice_n
         subscriptions_status.drop_prorations(ctx, subscription)
     subscriptions_status.end(ctx, subscription, last=draft)
     if draft is not None:
-        invoices_collect.announce(ctx, draft)
         invoices_collect.wait(ctx, draft)
+        invoices_collect.announce(ctx, draft)
     if unpaid_first:
         first = ctx.find("invoice", subscription["latest_invoice"] or "")
         if first is not None and first["status"] == "open":

@@ -48,7 +48,6 @@ def create(ctx: Context, params: Json) -> Json:
     ctx.save(subscription)
     ctx.emit("customer.subscription.created", subscription)
     subscriptions_status.replan(ctx, subscription)
-    invoices_collect.announce(ctx, invoice)
     pay(ctx, subscription, invoice, behavior, off_session=params.get("off_session", False))
     return subscription
 
@@ -246,10 +245,12 @@ def set_up_later(ctx: Context, subscription: Json) -> None:
 
 
 def pay(ctx: Context, subscription: Json, invoice: Json, behavior: str, *, off_session: bool) -> None:
-    """Finalise an invoice inside the call that made it, and collect it as the behaviour says."""
+    """Announce and finalise an invoice inside the call that made it, and collect it as the behaviour says."""
     if subscription["collection_method"] == "send_invoice":
         invoices_collect.wait(ctx, invoice)
+        invoices_collect.announce(ctx, invoice)
         return
+    invoices_collect.announce(ctx, invoice)
     invoices_collect.finalize(ctx, invoice)
     if invoice["status"] == "paid":
         return

@@ -30,9 +30,16 @@ def _renews(ctx: Context, subscription_id: str, data: Json) -> None:
     if subscription["status"] == "trialing" and _without_method(ctx, subscription):
         return
     draft = subscriptions_bill.renew(ctx, subscription)
+    waits = subscription["pause_collection"] is None and subscription["status"] != "unpaid"
+    if waits:
+        invoices_collect.wait(ctx, draft)
+    else:
+        draft["auto_advance"] = False
+        ctx.save(draft)
     invoices_collect.announce(ctx, draft)
     subscriptions_status.save(ctx, subscription)
-    _settle_draft(ctx, subscription, draft)
+    if not waits:
+        _close(ctx, subscription, draft)
 
 
 def _without_method(ctx: Context, subscription: Json) -> bool:
@@ -55,14 +62,9 @@ def _without_method(ctx: Context, subscription: Json) -> bool:
     return False
 
 
-def _settle_draft(ctx: Context, subscription: Json, draft: Json) -> None:
-    """A renewal waits its hour, unless collection is paused or has been given up."""
+def _close(ctx: Context, subscription: Json, draft: Json) -> None:
+    """A renewal while collection is paused or has been given up."""
     pause = subscription["pause_collection"]
-    if pause is None and subscription["status"] != "unpaid":
-        invoices_collect.wait(ctx, draft)
-        return
-    draft["auto_advance"] = False
-    ctx.save_updated("invoice.updated", draft)
     if pause is None or pause["behavior"] == "keep_as_draft":
         return
     invoices_collect.finalize(ctx, draft)

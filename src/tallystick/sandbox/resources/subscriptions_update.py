@@ -60,7 +60,6 @@ def update(ctx: Context, subscription: Json, params: Json) -> Json:
         _pay_first(ctx, subscription, draft, before, off_session=off_session)
         return subscription
     subscriptions_status.save(ctx, subscription)
-    invoices_collect.announce(ctx, draft)
     subscriptions_create.pay(ctx, subscription, draft, behavior, off_session=off_session)
     return subscription
 
