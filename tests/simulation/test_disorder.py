@@ -108,6 +108,30 @@ async def test_disorder_ends_the_same(recorded: Recorded, seed: int | None, know
     assert found.mails == recorded.in_order.mails
 
 
+async def test_a_child_whose_parent_never_comes(recorded: Recorded) -> None:
+    """Its event is given up after ten minutes and staff are told; what it would have told is fetched, parent first."""
+    kinds = {"refund.created": "refunds", "charge.dispute.created": "disputes", "charge.succeeded": "charges"}
+    children = [next(event for event in recorded.events if event["type"] == kind) for kind in kinds]
+    async with another_application(recorded.origin, await copy_database(recorded.users_only), workers=0) as system:
+        for event in children:
+            assert await deliver(system, event) == 200
+        await system.fetch("UPDATE webhook_events SET created_at = created_at - interval '11 minutes'")
+        system.start_worker()
+        await system.quiet(60)
+        await system.quiet(60)
+        states = {
+            row["state"] for row in await system.fetch("SELECT state FROM webhook_events WHERE source = 'webhook'")
+        }
+        assert states == {"dead"}
+        found = await mirror_rows(system.database_url)
+        for event, table in zip(children, kinds.values(), strict=True):
+            thing = event["data"]["object"]
+            assert found[table][thing["id"]] == recorded.stripe[table][thing["id"]]
+            intent = thing["payment_intent"]
+            assert found["payments"][intent]["stripe_status"] == recorded.stripe["payments"][intent]["stripe_status"]
+            assert f"alert.dead_letter:{event['id']}" in await mails(system)
+
+
 async def deliver(system: System, event: Event) -> int:
     """Post one event as Stripe does; the status of the answer."""
     body = json.dumps(event, indent=2).encode()
@@ -149,7 +173,7 @@ async def _fetch_parents(system: System) -> None:
         waiting = await system.value(
             """
             WITH aged AS (
-                UPDATE webhook_events SET created_at = created_at - interval '70 seconds', not_before = now()
+                UPDATE webhook_events SET created_at = now() - interval '70 seconds', not_before = now()
                 WHERE id IN (
                     SELECT id FROM webhook_events
                     WHERE state = 'pending' AND not_before < 'infinity' AND error_message LIKE 'ParentMissing%'

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -65,8 +66,9 @@ class CustomerCommands:
         actor.require_write()
         params = _params(wanted)
         if await self._customers.customer_of(actor.user_id) is not None:
-            # A customer from before there was a mirror is brought in.
-            await self._find(actor, ME)
+            # A customer from before there was a mirror is brought in; one that is gone by now is made anew.
+            with suppress(NotFound):
+                await self._find(actor, ME)
 
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
             try:
@@ -227,7 +229,7 @@ class CustomerCommands:
             row = await self._read(own)
         if row is None or (row.deleted and not deleted):
             raise _no_customer()
-        if actor.owner is not None and row.user_id != actor.owner:
+        if own is None and actor.owner is not None and row.user_id != actor.owner:
             raise _no_customer()
         return row
 

@@ -83,7 +83,8 @@ class OutboundRepository:
     ) -> list[Delivery]:
         """Lease due deliveries, for each receiver as many as its lane of `lane` has room beside those in `busy`.
 
-        Of one object only the oldest that is open can be taken, whoever has it and whenever it is due again.
+        Of one object only the oldest that is open can be taken, whoever has it and whenever it is due again. (That
+        is asked by a scalar subquery: one probe of an index a row. As NOT EXISTS it is planned as a join of all rows.)
         """
         taken = await connection.fetch(
             """

@@ -17,6 +17,7 @@ from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.objects import Answer, Charge, Dispute, PaymentIntent, Refund
 from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
+from tallystick.webhooks.errors import ParentMissing
 from tallystick.webhooks.service import StripeWebhookService
 
 __all__ = ["PaymentRefresher"]
@@ -51,7 +52,7 @@ class PaymentRefresher:
         """
         try:
             async with self._stripe.background():
-                sure = await self._refresh(object_id)
+                sure = await self._refresh_whole(object_id)
         except GatewayRejected as error:
             if error.missing:
                 return  # nothing at Stripe to be equal to; reconcile decides what that means
@@ -67,6 +68,14 @@ class PaymentRefresher:
             await self._refresh(intent_id)
         except GatewayError as error:
             raise Unavailable(retry_after_s=1) from error
+
+    async def _refresh_whole(self, object_id: str) -> bool:
+        """Refresh an object, after the payment intent that it hangs on if that is not here."""
+        try:
+            return await self._refresh(object_id)
+        except ParentMissing as missing:
+            await self._refresh(missing.parent_id)
+        return await self._refresh(object_id)
 
     async def _refresh(self, object_id: str) -> bool:
         prefix = object_id.split("_", 1)[0]

@@ -50,7 +50,7 @@ class Settings(BaseModel):
     # PostgreSQL
     database_url: SecretStr
     database_schema: str = Field(default="public", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
-    database_pool_size: int = Field(default=16, ge=2, le=200)
+    database_pool_size: int = Field(default=16, ge=6, le=200)
 
     # Stripe
     stripe_publishable_key: str = ""
