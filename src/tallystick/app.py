@@ -20,7 +20,7 @@ from tallystick.customers.repository import CustomerRepository, UserRepository
 from tallystick.customers.service import StripeCustomerService
 from tallystick.customers.service_commands import CustomerCommands
 from tallystick.customers.service_operations import customer_operations
-from tallystick.customers.service_record import CustomerRecorder
+from tallystick.customers.service_record import EMAIL_WORK, CustomerRecorder
 from tallystick.customers.service_refresh import CustomerRefresher
 from tallystick.notifications.controller import WebhookEndpointController
 from tallystick.notifications.outbound import OutboundService
@@ -266,7 +266,12 @@ class Worker:
         async def fetch(item: WorkItem) -> None:
             await parts.registry.fetch(item.payload["object"])
 
-        work = WorkRunner(parts.database, self._clock, {"stripe.fetch": fetch, "alert.*": parts.notifications.alert})
+        kinds = {
+            "stripe.fetch": fetch,
+            "alert.*": parts.notifications.alert,
+            EMAIL_WORK: parts.customers.send_email_address,
+        }
+        work = WorkRunner(parts.database, self._clock, kinds)
         loops = [
             EventProcessor(parts.database, self._clock, parts.registry, self._settings).run(stop),
             parts.notifications.run(stop),

@@ -111,9 +111,18 @@ async def test_disorder_ends_the_same(recorded: Recorded, seed: int | None, know
 async def test_a_child_whose_parent_never_comes(recorded: Recorded) -> None:
     """Its event is given up after ten minutes and staff are told; what it would have told is fetched, parent first."""
     kinds = {"refund.created": "refunds", "charge.dispute.created": "disputes", "charge.succeeded": "charges"}
-    children = [next(event for event in recorded.events if event["type"] == kind) for kind in kinds]
-    async with another_application(recorded.origin, await copy_database(recorded.users_only), workers=0) as system:
-        for event in children:
+    children: dict[str, Event] = {}
+    for kind in kinds:
+        # Of three payments: what is fetched for one is no parent of another.
+        others = {child["data"]["object"]["payment_intent"] for child in children.values()}
+        children[kind] = next(
+            event
+            for event in recorded.events
+            if event["type"] == kind and event["data"]["object"]["payment_intent"] not in others
+        )
+    start = await copy_database(recorded.users_only)
+    async with another_application(recorded.origin, start, workers=0, WEBHOOK_MAX_RETRIES="0") as system:
+        for event in children.values():
             assert await deliver(system, event) == 200
         await system.fetch("UPDATE webhook_events SET created_at = created_at - interval '11 minutes'")
         system.start_worker()
@@ -124,7 +133,7 @@ async def test_a_child_whose_parent_never_comes(recorded: Recorded) -> None:
         }
         assert states == {"dead"}
         found = await mirror_rows(system.database_url)
-        for event, table in zip(children, kinds.values(), strict=True):
+        for event, table in zip(children.values(), kinds.values(), strict=True):
             thing = event["data"]["object"]
             assert found[table][thing["id"]] == recorded.stripe[table][thing["id"]]
             intent = thing["payment_intent"]

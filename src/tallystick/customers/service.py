@@ -16,6 +16,7 @@ from tallystick.customers.service_refresh import retrieve_customer
 from tallystick.platform.auth import Actor, Identity
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.settings import Settings
+from tallystick.platform.work import Retry, WorkItem
 from tallystick.stripe_gateway.errors import GatewayError
 from tallystick.stripe_gateway.objects import Answer, Customer
 from tallystick.stripe_gateway.ordering import Source
@@ -172,9 +173,20 @@ class StripeCustomerService:
             tx, [CustomerFacts(answer.value, Source("answer", at, base_revision=base_revision))]
         )
 
-    async def _send_email_address(self, user: User, customer_id: str) -> None:
-        if not user.email:
+    async def send_email_address(self, item: WorkItem) -> None:
+        """Tell Stripe the address of a customer that has none yet; raises `Retry` where Stripe is away."""
+        async with self._database.connection() as connection:
+            users = await self._users.find_many(connection, [UUID(item.payload["user_id"])])
+            customer_id = users[0].stripe_customer_id if users else None
+            row = await self._customers.find(connection, customer_id) if customer_id else None
+        if row is None or row.email is not None or row.deleted:
             return
+        if not await self._send_email_address(users[0], row.stripe_customer_id):
+            raise Retry("the address was not taken", counted=True)
+
+    async def _send_email_address(self, user: User, customer_id: str) -> bool:
+        if not user.email:
+            return True
         key = _key("customer-email", self._installation, customer_id, user.email)
         try:
             revision = await self.revision_of(customer_id)
@@ -182,9 +194,10 @@ class StripeCustomerService:
         except GatewayError as error:
             # The customer exists; its address at Stripe is a convenience and no reason to fail a payment.
             log.warning("customer.email_not_sent", outcome=type(error).__name__)
-            return
+            return False
         if answer.at is not None:
             await self._database.run(lambda tx: self._record(tx, answer, revision))
+        return True
 
     def _metadata(self, user: User) -> dict[str, str]:
         return {

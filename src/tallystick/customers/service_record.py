@@ -17,8 +17,9 @@ from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.objects import Customer, PaymentMethod
 from tallystick.stripe_gateway.ordering import Source, Verdict, judge
 
-__all__ = ["META_GENERATION", "META_INSTALLATION", "META_USER", "CustomerRecorder"]
+__all__ = ["EMAIL_WORK", "META_GENERATION", "META_INSTALLATION", "META_USER", "CustomerRecorder"]
 
+EMAIL_WORK = "customer.email"
 META_INSTALLATION = "tallystick_installation"
 META_USER = "tallystick_user"
 META_GENERATION = "tallystick_generation"
@@ -64,7 +65,7 @@ class CustomerRecorder:
             verdict = _judge_customer(row, fact) if row else Verdict.APPLY
             if verdict is Verdict.KEEP:
                 continue
-            user_id, flagged = await self._owner(tx, row, customer)
+            user_id, flagged = await self._owner(tx, row, fact)
             changed[customer.id] = rows[customer.id] = self._customer(row, fact, verdict, user_id, flagged=flagged)
             if customer.deleted:
                 ended[customer.id] = fact.source.at
@@ -77,8 +78,9 @@ class CustomerRecorder:
             await self._repository.detach_all(tx, stripe_id, at, self._clock.now())
         await self._fetch(tx, {row.stripe_customer_id for row in changed.values() if row.unsure})
 
-    async def _owner(self, tx: Transaction, row: CustomerRow | None, customer: Customer) -> tuple[UUID | None, bool]:
+    async def _owner(self, tx: Transaction, row: CustomerRow | None, fact: CustomerFacts) -> tuple[UUID | None, bool]:
         """Whose customer it is, and whether that user has another one already."""
+        customer = fact.value
         if row is not None and row.user_id is not None:
             return row.user_id, row.flagged
         owner = await self._users.find_by_customer(tx, customer.id)
@@ -91,6 +93,10 @@ class CustomerRecorder:
             return user.id, False
         if user.stripe_customer_id is None:
             await self._users.set_customer(tx, user.id, customer.id, self._clock.now())
+            if fact.source.origin == "event" and user.email and META_GENERATION in customer.metadata:
+                # Whoever made it may have died before it told the address.
+                payload = {"user_id": str(user.id)}
+                await enqueue(tx, EMAIL_WORK, f"{EMAIL_WORK}:{customer.id}", payload, due_at=self._clock.now())
         if user.stripe_customer_id in (None, customer.id):
             return user.id, False
         payload = {"user": named, "customer": customer.id, "other_customer": user.stripe_customer_id}
