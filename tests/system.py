@@ -64,7 +64,9 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: Any, port: int) -> AsyncIterator[None]:
     """Serve an ASGI application, as `tallystick serve` does, for as long as the block lasts."""
-    server = _Server(uvicorn.Config(app, port=port, log_level="error", access_log=False, lifespan="on"))
+    server = _Server(
+        uvicorn.Config(app, port=port, log_level="error", access_log=False, lifespan="on", timeout_keep_alive=75)
+    )
     task = asyncio.create_task(server.serve())
     try:
         await until(lambda: server.started or task.done(), "the server starts")

@@ -216,6 +216,8 @@ async def outcome(system: System) -> Outcome:
                               "state NOT IN ('processed', 'unhandled')") == []  # fmt: skip
     assert await system.fetch("SELECT kind, last_error FROM work WHERE state <> 'done'") == []
     assert await system.fetch("SELECT * FROM webhook_parked_objects") == []
+    # Lanes, and the order in which rows are locked, are there to prevent them.
+    assert await system.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
     owners = await system.fetch(
         "SELECT p.stripe_payment_intent_id AS intent, u.external_id FROM payments p LEFT JOIN users u ON u.id = user_id"
     )

@@ -114,6 +114,7 @@ async def test_stripe_is_away_altogether(system: System) -> None:
     assert (answer.status, answer.body["code"]) == (503, "SERVICE_UNAVAILABLE")
     await mend(system)
     await assert_settled(system, write, await repeat_until_final(system, write))
+    await system.quiet()
     customers = (await system.stripe(f"/v1/customers?email={user}@example.com"))["data"]
     assert len(customers) == 1
 

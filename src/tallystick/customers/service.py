@@ -96,7 +96,9 @@ class StripeCustomerService:
     ) -> UUID | None:
         """The user an object of Stripe's belongs to: the one its metadata names, else its customer's, else None."""
         if external_id:
-            return (await self._users.upsert(tx, external_id, None, self._clock.now())).id
+            # Most are known; writing them all the same would have lanes with the same users wait for each other.
+            known = await self._users.find_by_external_id(tx, external_id)
+            return (known or await self._users.upsert(tx, external_id, None, self._clock.now())).id
         if stripe_customer_id:
             return await self._users.find_by_customer(tx, stripe_customer_id)
         return None

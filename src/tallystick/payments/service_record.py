@@ -111,7 +111,8 @@ class PaymentRecorder:
                 payments[intent_id] = by_id[our_id]
         new = {fact.value.id: fact.value for fact in intents if fact.value.id not in payments}
         if new:
-            for intent in new.values():
+            # In an order that all lanes share, as users whom nobody has seen are made with them.
+            for intent in sorted(new.values(), key=lambda intent: intent.metadata.get(META_USER, "")):
                 await self._payments.insert(tx, await self._fresh(tx, intent))
             # Another transaction may have made one of them meanwhile: what counts is the row that is there.
             rows = await self._payments.lock_many(tx, list(new), [])

@@ -7,6 +7,7 @@ runs out and another takes them. A row may therefore be worked on twice: the wor
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,7 +155,10 @@ async def run_queue(
             await work(row)
         except Exception as error:
             if is_weather(error):
-                log.warning("work.weather", id=str(row["id"]))
+                log.warning("work.weather", id=str(row["id"]), error=type(error).__name__)
+                # If it has passed, nobody need wait for the lease to run out; if not, it runs out in time.
+                with contextlib.suppress(*WEATHER):
+                    await queue.put_back(row["id"], type(error).__name__, timedelta(seconds=1), counted=False)
                 return
             log.exception("work.failed", id=str(row["id"]))
             await queue.put_back(

@@ -5,11 +5,18 @@ from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from integration.notifications.mail_world import Mailbox, MovableClock, World
 from system import free_port
 from tallystick.platform import work
 from tallystick.platform.database import Database
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> None:
+    """Logs as they are before a process configures them: another test of this run may have."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture
