@@ -123,7 +123,8 @@ async def mend(system: System) -> None:
 async def hurry(system: System) -> None:
     """Let the leases of all open attempts run out now: the worker need not wait for them."""
     await system.fetch(
-        "UPDATE attempts SET lease_until = now() - interval '1 second' WHERE state IN ('requested', 'unknown')"
+        "UPDATE attempts SET lease_until = now() - interval '1 second' WHERE id IN (SELECT id FROM attempts"
+        " WHERE state IN ('requested', 'unknown') FOR UPDATE SKIP LOCKED)"
     )
 
 
