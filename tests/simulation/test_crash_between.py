@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -65,6 +65,7 @@ async def test_a_write_whose_api_died(
     sent = await writes(system)
     with monkeypatch.context() as patch:
         patch.setattr(*where, crash)
+        patch.setattr("tallystick.attempts.service._INSIST_S", 0.3)
         answers = await asyncio.gather(*(write.send(system) for write in sent))
     for write, answer in zip(sent, answers, strict=True):
         # Whoever gets such an answer is told to send the same request again.
@@ -81,6 +82,27 @@ async def test_a_write_whose_api_died(
     for write, final in zip(sent, finals, strict=True):
         await assert_settled(system, write, final)
     await assert_quiet_and_true(system)
+
+
+async def test_the_database_is_away_when_the_outcome_is_recorded(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment only: the API knows what Stripe has done, insists, and its caller gets the first answer."""
+    sent = await writes(system)
+    record, lost = PaymentRecorder.record, set[str]()
+
+    async def lose_once(recorder: PaymentRecorder, tx: Any, facts: Sequence[Any]) -> None:
+        if facts[0].value.id not in lost:
+            lost.add(facts[0].value.id)
+            await _lose_the_database(recorder, tx, facts)
+        await record(recorder, tx, facts)
+
+    monkeypatch.setattr(PaymentRecorder, "record", lose_once)
+    answers = await asyncio.gather(*(write.send(system) for write in sent))
+    assert len(lost) == len(sent)
+    for write, answer in zip(sent, answers, strict=True):
+        assert await ended(system, write) == "succeeded"
+        await assert_settled(system, write, answer)
 
 
 async def test_a_repeat_while_the_lease_runs(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from tallystick.core.clock import Clock
 from tallystick.core.errors import DomainError, Unavailable, problem
 from tallystick.core.ids import new_id
 from tallystick.platform import idempotency
-from tallystick.platform.database import WEATHER, Database, Transaction
+from tallystick.platform.database import WEATHER, Database, Transaction, is_weather
 from tallystick.platform.idempotency import Claimed, IdempotentRequest, InProgress, KeyInProgress, StoredAnswer
 from tallystick.platform.work import backoff, pause
 from tallystick.stripe_gateway.errors import (
@@ -41,6 +41,9 @@ log = structlog.get_logger()
 REPEAT_WITHIN = timedelta(minutes=10)
 _WAIT_S = 10.0
 _WAIT_POLL_S = 0.1
+# Less than the ten seconds by which a lease outlives the longest call.
+_INSIST_S = 8.0
+_INSIST_POLL_S = 0.2
 _POLL_S = 2.0
 _BATCH = 8
 
@@ -174,12 +177,27 @@ class AttemptService:
                 return None
             return await self._end(tx, attempt, outcome)
 
-        settled = await self._database.run(record)
+        settled = await self._insist(record)
         if settled is None:
             return await self._stand(attempt)
         if settled.status == Unavailable.status:
             raise Unavailable(retry_after_s=1)
         return settled
+
+    async def _insist(self, work: Callable[[Transaction], Awaitable[Settled | None]]) -> Settled | None:
+        """`work` in a transaction, again while the database is away for a moment: only we know what Stripe has done.
+
+        The attempt's lease outlives this, so nobody else finds out at the same time.
+        """
+        ends = self._clock.monotonic() + _INSIST_S
+        while True:
+            try:
+                return await self._database.run(work)
+            except Exception as error:
+                if not is_weather(error) or self._clock.monotonic() > ends:
+                    raise
+                log.warning("attempts.weather", error=type(error).__name__)
+            await asyncio.sleep(_INSIST_POLL_S)
 
     async def _stand(self, attempt: Attempt, *, postpone: bool = False) -> Settled:
         """Where an attempt stands that this caller cannot settle: its stored answer, else 202 with what is known."""
