@@ -11,11 +11,13 @@ from tallystick.sandbox.resources import (
     billing_portal_sessions,
     charges,
     checkout_sessions,
+    confirmation_tokens,
     coupons,
     customer_balance,
     customers,
     discounts,
     disputes,
+    elements_sessions,
     entitlements,
     events,
     invoice_items,
@@ -32,6 +34,7 @@ from tallystick.sandbox.resources import (
     refunds,
     setup_intents,
     subscription_items,
+    subscription_schedules,
     subscriptions,
     subscriptions_cancel,
     subscriptions_cycle,
@@ -53,11 +56,13 @@ ROUTER = Router(
         billing_portal_sessions,
         charges,
         checkout_sessions,
+        confirmation_tokens,
         coupons,
         customer_balance,
         customers,
         discounts,
         disputes,
+        elements_sessions,
         entitlements,
         events,
         invoice_items,
@@ -72,6 +77,7 @@ ROUTER = Router(
         refunds,
         setup_intents,
         subscription_items,
+        subscription_schedules,
         subscriptions,
         test_clocks,
         tokens,
@@ -106,6 +112,7 @@ EXPANDABLE: dict[str, frozenset[str]] = {
     "setup_intent": setup_intents.EXPANDABLE,
     "subscription": subscriptions.EXPANDABLE,
     "subscription_item": subscriptions.ITEM_EXPANDABLE,
+    "subscription_schedule": subscription_schedules.EXPANDABLE,
 }
 """The id fields that `expand` turns into objects."""
 
@@ -151,6 +158,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "setup_attempt": ("setup_intent",),
     "setup_intent": ("customer", "payment_method"),
     "subscription": ("collection_method", "customer", "status", "test_clock"),
+    "subscription_schedule": ("customer",),
 }  # fmt: skip
 """The fields that lists filter by."""
 
@@ -162,6 +170,7 @@ JOBS: dict[str, Callable[[Context, str, Json], None]] = {
     **payment_flow.JOBS,
     **promotion_codes.JOBS,
     **refunds.JOBS,
+    **subscription_schedules.JOBS,
     **subscriptions_cycle.JOBS,
     **test_clocks.JOBS,
 }

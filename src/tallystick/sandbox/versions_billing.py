@@ -188,6 +188,16 @@ def _balance_transaction(value: Json) -> Json:
     return _without(value, "checkout_session", "customer_account")
 
 
+def _schedule(value: Json) -> Json:
+    value = _without(value, "billing_mode", "customer_account", "pause_schedules")
+    settings = value["default_settings"]
+    invoices = _without(settings["invoice_settings"], "custom_fields", "description", "footer")
+    tax = _without(settings["automatic_tax"], "disabled_reason")
+    value["default_settings"] = {**settings, "automatic_tax": tax, "invoice_settings": invoices}
+    value["phases"] = [{**phase, "coupon": None} for phase in value["phases"]]
+    return value
+
+
 def _test_clock(value: Json) -> Json:
     return _without(value, "status_details")
 
@@ -200,6 +210,7 @@ BASIL: dict[str, Callable[[Json], Json]] = {
     "plan": _plan_object,
     "subscription": _subscription,
     "subscription_item": _subscription_item,
+    "subscription_schedule": _schedule,
     "test_helpers.test_clock": _test_clock,
 }
 """What basil changed (and what SDKs of the versions before do not know), by kind of object."""

@@ -4,12 +4,12 @@ import hmac
 
 from tallystick.sandbox import banks
 from tallystick.sandbox.context import Context
-from tallystick.sandbox.errors import missing_param, no_such
+from tallystick.sandbox.errors import ApiError, missing_param, no_such, unknown_param
 from tallystick.sandbox.params import anything, enum, hash_of
 from tallystick.sandbox.resources import payment_methods
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["METHOD_OPTIONS", "check_secret", "default_types", "given_method", "method_options", "reduced"]
+__all__ = ["METHOD_OPTIONS", "check_browser", "check_expand", "check_secret", "default_types", "given_method", "method_options", "reduced"]
 
 METHOD_OPTIONS = hash_of(
     {
@@ -54,6 +54,32 @@ _REDUCED = (
     "payment_method_types", "processing", "receipt_email", "setup_future_usage", "shipping", "source", "status",
     "usage",
 )  # fmt: skip
+
+
+_FROM_BROWSERS = frozenset(
+    {
+        "client_secret", "confirmation_token", "expand", "mandate", "mandate_data", "payment_method",
+        "payment_method_data", "payment_method_options", "radar_options", "receipt_email", "return_url",
+        "setup_future_usage", "shipping", "use_stripe_sdk",
+    }
+)  # fmt: skip
+
+
+def check_browser(ctx: Context, params: Json) -> None:
+    """A browser may say how to pay, not what it is for or when it is captured. Raises 400 for such a parameter."""
+    for name in params.keys() - _FROM_BROWSERS if ctx.publishable else ():
+        raise unknown_param(name)
+
+
+def check_expand(paths: list[str]) -> None:
+    """A browser may see the method that it gave, and nothing behind it. Raises 403 for any other path."""
+    for path in paths:
+        if path != "payment_method":
+            raise ApiError(
+                403,
+                f"You may not expand `{path}` with a publishable API key. Please use a secret API key.",
+                code="secret_key_required",
+            )
 
 
 def given_method(ctx: Context, params: Json) -> Json | None:

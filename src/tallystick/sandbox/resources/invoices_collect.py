@@ -69,9 +69,10 @@ def finalize(ctx: Context, invoice: Json) -> None:
     invoice["next_payment_attempt"] = None
     invoice["effective_at"] = invoice["webhooks_delivered_at"] = ctx.now
     invoice["status_transitions"]["finalized_at"] = ctx.now
-    code = ctx.ids.characters(24)
-    invoice["hosted_invoice_url"] = f"https://invoice.stripe.com/i/{ctx.ids.account_id}/test_{code}?s=ap"
-    invoice["invoice_pdf"] = f"https://pay.stripe.com/invoice/{ctx.ids.account_id}/test_{code}/pdf?s=ap"
+    code = f"test_{ctx.ids.characters(24)}"
+    ctx.store.set_note(code, "invoice", invoice["id"])
+    invoice["hosted_invoice_url"] = f"{ctx.base_url}/invoice/{ctx.ids.account_id}/{code}"
+    invoice["invoice_pdf"] = f"{invoice['hosted_invoice_url']}/pdf"
     if invoice["collection_method"] == "send_invoice":
         _plan_due(ctx, invoice)
     ctx.unplan(invoice["id"])

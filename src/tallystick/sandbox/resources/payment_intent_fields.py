@@ -18,7 +18,7 @@ from tallystick.sandbox.params import (
 )
 from tallystick.sandbox.resources import common, intents, payment_methods
 
-__all__ = ["CANCEL", "CAPTURE", "CAPTURE_CHARGE", "CONFIRM", "CREATE", "INCREMENT", "SECRET", "UPDATE"]
+__all__ = ["CANCEL", "CAPTURE", "CAPTURE_CHARGE", "CONFIRM", "CREATE", "INCREMENT", "SECRET", "SOURCE_CANCEL", "UPDATE"]
 
 
 def _off_session(value: Any, path: str) -> bool:
@@ -44,6 +44,7 @@ OPTIONS: Fields = {
     **common.EXPAND,
 }
 CONFIRM_OPTIONS: Fields = {
+    "confirmation_token": string(),
     "error_on_requires_action": boolean,
     "mandate": string(),
     "mandate_data": anything,
@@ -75,6 +76,7 @@ CREATE: Fields = {
     "payment_method_configuration": string(),
 }
 SECRET: Fields = {"client_secret": string()}
+SOURCE_CANCEL: Fields = {**SECRET, "source": string()}
 CONFIRM: Fields = {**OPTIONS, **CONFIRM_OPTIONS, **SECRET, "amount_to_confirm": integer(1)}
 UPDATE: Fields = {
     **OPTIONS,

@@ -6,7 +6,14 @@ from tallystick.sandbox.context import Context
 from tallystick.sandbox.errors import ApiError, invalid, missing_param, unexpected_state
 from tallystick.sandbox.lists import page
 from tallystick.sandbox.params import LIST_FIELDS, string
-from tallystick.sandbox.resources import charges, common, intents, payment_flow, payment_methods
+from tallystick.sandbox.resources import (
+    charges,
+    common,
+    confirmation_tokens,
+    intents,
+    payment_flow,
+    payment_methods,
+)
 from tallystick.sandbox.resources import payment_intent_fields as fields
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.search import SEARCH_FIELDS, search
@@ -46,6 +53,7 @@ def create(ctx: Context, params: Json) -> Json:
     _check_amount(params["amount"], params["currency"])
     if params.get("off_session") and not params.get("confirm"):
         raise invalid("`off_session` can only be passed when `confirm=true`.", param="off_session")
+    params = confirmation_tokens.redeem(ctx, params)
     if params.get("customer"):
         ctx.require("customer", params["customer"], param="customer", status=400)
     intent = _new(ctx, params)
@@ -97,13 +105,24 @@ def update(ctx: Context, params: Json, intent_id: str) -> Json:
 def confirm(ctx: Context, params: Json, intent_id: str) -> Json:
     """`POST /v1/payment_intents/{id}/confirm`."""
     intent = _find(ctx, intent_id, params)
+    intents.check_browser(ctx, params)
     if intent["status"] not in _CONFIRMABLE:
         raise unexpected_state(_not_confirmable(intent["status"]), intent)
+    params = confirmation_tokens.redeem(ctx, params)
     method = intents.given_method(ctx, params)
     if method is None and intent["payment_method"]:
         method = ctx.find("payment_method", intent["payment_method"])
     _apply(intent, params)
     return _confirm(ctx, intent, method, params)
+
+
+def source_cancel(ctx: Context, params: Json, intent_id: str) -> Json:
+    """`POST /v1/payment_intents/{id}/source_cancel`: how Stripe.js says that the customer closed the challenge."""
+    intent = _find(ctx, intent_id, params)
+    if intent["status"] != "requires_action":
+        raise unexpected_state(f"This PaymentIntent has a status of {intent['status']}: nothing waits.", intent)
+    payment_flow.authenticate(ctx, intent, success=False)
+    return intent
 
 
 def capture(ctx: Context, params: Json, intent_id: str) -> Json:
@@ -268,6 +287,7 @@ def _confirm(ctx: Context, intent: Json, method: Json | None, params: Json) -> J
             "`automatic_payment_methods[enabled]` to `true` and `automatic_payment_methods[allow_redirects]` to "
             "`never` when creating Setup Intents and Payment Intents."
         )
+    confirmation_tokens.used_by(ctx, params, intent)
     options = payment_flow.Attempt(
         off_session=off_session,
         error_on_requires_action=bool(params.get("error_on_requires_action")),
@@ -405,6 +425,7 @@ ROUTES = (
     Route("GET", "payment_intents/*", retrieve, {**common.EXPAND, **fields.SECRET}, publishable=True),
     Route("POST", "payment_intents/*", update, fields.UPDATE),
     Route("POST", "payment_intents/*/confirm", confirm, fields.CONFIRM, publishable=True),
+    Route("POST", "payment_intents/*/source_cancel", source_cancel, fields.SOURCE_CANCEL, publishable=True),
     Route("POST", "payment_intents/*/capture", capture, fields.CAPTURE),
     Route("POST", "payment_intents/*/cancel", cancel, fields.CANCEL),
     Route("POST", "payment_intents/*/increment_authorization", increment, fields.INCREMENT),

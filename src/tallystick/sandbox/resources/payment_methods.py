@@ -29,6 +29,7 @@ __all__ = [
     "ROUTES",
     "ListMaker",
     "attach_to",
+    "build",
     "card_details",
     "create_from",
     "instrument",
@@ -97,7 +98,14 @@ def create(ctx: Context, params: Json) -> Json:
 
 
 def create_from(ctx: Context, params: Json) -> Json:
-    """A new method of these details. Raises 402 for a card that is no test card or has wrong data."""
+    """A new method of these details, stored. Raises as `build`."""
+    method = build(ctx, params)
+    ctx.save(method)
+    return method
+
+
+def build(ctx: Context, params: Json) -> Json:
+    """A method of these details. Raises 402 for a card that is no test card or has wrong data."""
     kind = params["type"]
     makers: dict[str, Callable[[Context, Json], Json]] = {
         "card": card_details, banks.US: _us_details, banks.SEPA: _sepa_details,
@@ -106,7 +114,6 @@ def create_from(ctx: Context, params: Json) -> Json:
     method = _new(ctx, kind, details, common.billing_details(params.get("billing_details")))
     method["metadata"] = common.merge_metadata({}, params.get("metadata"))
     method["allow_redisplay"] = params.get("allow_redisplay", "unspecified")
-    ctx.save(method)
     return method
 
 

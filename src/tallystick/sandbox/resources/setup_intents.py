@@ -20,7 +20,7 @@ from tallystick.sandbox.params import (
     string,
     unsettable,
 )
-from tallystick.sandbox.resources import common, intents, payment_flow, payment_methods
+from tallystick.sandbox.resources import common, confirmation_tokens, intents, payment_flow, payment_methods
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json
 
@@ -40,6 +40,7 @@ def create(ctx: Context, params: Json) -> Json:
     """`POST /v1/setup_intents`."""
     if params.get("customer"):
         ctx.require("customer", params["customer"], param="customer", status=400)
+    params = confirmation_tokens.redeem(ctx, params)
     intent = _new(ctx, params)
     method = intents.given_method(ctx, params)
     if method is not None:
@@ -79,12 +80,23 @@ def update(ctx: Context, params: Json, intent_id: str) -> Json:
 def confirm(ctx: Context, params: Json, intent_id: str) -> Json:
     """`POST /v1/setup_intents/{id}/confirm`."""
     intent = _find(ctx, intent_id, params)
+    intents.check_browser(ctx, params)
     if intent["status"] not in _OPEN:
         raise unexpected_state(_refusal("confirm", intent), intent)
+    params = confirmation_tokens.redeem(ctx, params)
     method = intents.given_method(ctx, params)
     if method is None and intent["payment_method"]:
         method = ctx.find("payment_method", intent["payment_method"])
     return _confirm(ctx, intent, method, params)
+
+
+def source_cancel(ctx: Context, params: Json, intent_id: str) -> Json:
+    """`POST /v1/setup_intents/{id}/source_cancel`: how Stripe.js says that the customer closed the challenge."""
+    intent = _find(ctx, intent_id, params)
+    if intent["status"] != "requires_action":
+        raise unexpected_state(f"This SetupIntent has a status of {intent['status']}: nothing waits.", intent)
+    authenticate(ctx, intent, success=False)
+    return intent
 
 
 def cancel(ctx: Context, params: Json, intent_id: str) -> Json:
@@ -194,6 +206,7 @@ def _confirm(ctx: Context, intent: Json, method: Json | None, params: Json) -> J
             "`automatic_payment_methods[enabled]` to `true` and `automatic_payment_methods[allow_redirects]` to "
             "`never` when creating Setup Intents and Payment Intents."
         )
+    confirmation_tokens.used_by(ctx, params, intent)
     intent["payment_method"] = method["id"]
     intent["last_setup_error"] = None
     card = payment_methods.instrument(method)
@@ -324,6 +337,7 @@ _OPTIONS: Fields = {
 _CONFIRM: Fields = {
     **common.EXPAND,
     "client_secret": string(),
+    "confirmation_token": string(),
     "mandate_data": anything,
     "payment_method": string(),
     "payment_method_data": payment_methods.DATA,
@@ -342,6 +356,7 @@ ROUTES = (
                 {"enabled": boolean, "allow_redirects": enum("always", "never")}, required=("enabled",)
             ),
             "confirm": boolean,
+            "confirmation_token": string(),
             "customer": string(),
             "mandate_data": anything,
             "on_behalf_of": string(),
@@ -367,6 +382,13 @@ ROUTES = (
         {**_OPTIONS, "customer": string(), "payment_method_types": array_of(string())},
     ),
     Route("POST", "setup_intents/*/confirm", confirm, _CONFIRM, publishable=True),
+    Route(
+        "POST",
+        "setup_intents/*/source_cancel",
+        source_cancel,
+        {"client_secret": string(), "source": string()},
+        publishable=True,
+    ),
     Route(
         "POST",
         "setup_intents/*/cancel",

@@ -76,11 +76,18 @@ def replan(ctx: Context, subscription: Json) -> None:
     if subscription["cancel_at"] is not None:
         # Before the renewal of the same moment.
         ctx.plan(subscription["cancel_at"], "subscription_ends", found)
+    schedule = _schedule_of(ctx, subscription)
+    if schedule is not None:
+        ctx.plan(schedule["current_phase"]["end_date"], "subscription_phase_ends", found)
     if status == "paused":
         return
     end = period_end(subscription)
     ctx.plan(end, "subscription_renews", found)
     _plan_notices(ctx, subscription, end)
+
+
+def _schedule_of(ctx: Context, subscription: Json) -> Json | None:
+    return ctx.find("subscription_schedule", subscription["schedule"]) if subscription["schedule"] else None
 
 
 def _plan_notices(ctx: Context, subscription: Json, end: int) -> None:
@@ -252,6 +259,12 @@ def end(ctx: Context, subscription: Json, *, last: Json | None = None) -> None:
             invoice["next_payment_attempt"] = None
             ctx.unplan(invoice["id"])
             ctx.save_updated("invoice.updated", invoice)
+    schedule = _schedule_of(ctx, subscription)
+    if schedule is not None:
+        schedule |= {"status": "canceled", "canceled_at": ctx.now, "current_phase": None}
+        ctx.save(schedule)
+        ctx.emit("subscription_schedule.canceled", schedule)
+        subscription["schedule"] = None
     ctx.save(subscription)
     replan(ctx, subscription)
     ctx.emit("customer.subscription.deleted", subscription)

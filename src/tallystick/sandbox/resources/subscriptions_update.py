@@ -89,6 +89,11 @@ def _refuse(subscription: Json, params: Json) -> None:
                 f"{', '.join(sorted(_OPEN_TO_PENDING))}. Received unsupported parameters: {', '.join(others)}.",
                 param=others[0],
             )
+    if subscription["schedule"] and params.keys() & {"cancel_at", "cancel_at_period_end"}:
+        raise invalid(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any "
+            "cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
     if params.get("cancel_at") and params.get("cancel_at_period_end"):
         raise invalid("You cannot set both `cancel_at` and `cancel_at_period_end`.", param="cancel_at")
 
