@@ -1,10 +1,15 @@
-"""Lines that a test wants shown after the run, passed or failed: seeds, rates, tables."""
+"""Whether this is a long run, and lines that a test wants shown after the run: seeds, rates, tables."""
 
-__all__ = ["LINES", "tell"]
+import os
+
+__all__ = ["LINES", "LONG", "tell"]
+
+LONG = os.environ.get("TALLYSTICK_LONG", "") not in ("", "0")
+"""`make test-all` does more of everything than `make test`."""
 
 LINES: list[str] = []
 
 
 def tell(text: str) -> None:
-    """Show `text` in the summary of the run."""
+    """Show `text` in the summary of the run, passed or failed."""
     LINES.extend(text.splitlines())

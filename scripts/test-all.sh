@@ -1,0 +1,26 @@
+#!/bin/sh
+# What is too long for `make test`: more of the simulations, then the tests on the oldest PostgreSQL we run on.
+#
+# PG15_BIN=/path/to/bin says where PostgreSQL 15 is. At most an hour on two cores.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+find_postgres_15() {
+  for folder in "${PG15_BIN:-}" /usr/lib/postgresql/15/bin /opt/homebrew/opt/postgresql@15/bin /usr/pgsql-15/bin; do
+    if [ -n "$folder" ] && [ -x "$folder/initdb" ]; then
+      echo "$folder"
+      return
+    fi
+  done
+  echo "test-all: PostgreSQL 15 was not found. Install it (Debian 12: apt install postgresql-15), or set PG15_BIN." >&2
+  exit 1
+}
+
+postgres=$(find_postgres_15)
+
+echo "Long simulations" >&2
+TALLYSTICK_LONG=1 .venv/bin/pytest -n 2 --dist loadfile tests/simulation
+
+echo "PostgreSQL 15 ($postgres)" >&2
+TALLYSTICK_PG_BIN=$postgres .venv/bin/pytest -n 2 --dist loadfile tests/integration tests/simulation
