@@ -16,8 +16,10 @@ from tallystick.customers.schemas import (
     NoFields,
     PaymentMethodList,
     PaymentMethodView,
+    SetupIntentView,
 )
 from tallystick.customers.service_commands import CustomerCommands
+from tallystick.customers.service_setup import SetupCommands
 from tallystick.customers.views import customer_view, method_view
 from tallystick.platform.auth import Actor
 from tallystick.platform.http import (
@@ -48,10 +50,11 @@ def _answers(view: type[BaseModel], *statuses: int) -> dict[int | str, dict[str,
 class CustomerController:
     """Routes under `/api/customers`."""
 
-    def __init__(self, commands: CustomerCommands, authenticate: Authenticate) -> None:
+    def __init__(self, commands: CustomerCommands, setups: SetupCommands, authenticate: Authenticate) -> None:
         self.router = APIRouter(prefix="/api/customers", tags=["customers"])
         self._route_customers(commands, authenticate)
         self._route_methods(commands, authenticate)
+        self._route_setups(commands, setups, authenticate)
 
     def _route_customers(self, commands: CustomerCommands, authenticate: Authenticate) -> None:
         actor = Annotated[Actor, Depends(authenticate)]
@@ -127,6 +130,27 @@ class CustomerController:
             """Detach a payment method for good."""
             sent = idempotent_request(request, f"user:{who.subject}", key, NoFields())
             return await _answer(request, sent, commands.detach(who, customer_id, method_id, sent))
+
+    def _route_setups(self, commands: CustomerCommands, setups: SetupCommands, authenticate: Authenticate) -> None:
+        actor = Annotated[Actor, Depends(authenticate)]
+
+        @self.router.post(
+            "/{id}/setup-intents",
+            status_code=201,
+            response_model=SetupIntentView,
+            responses=_answers(SetupIntentView, *_WRITE),
+        )
+        async def create_setup_intent(
+            request: Request, who: actor, customer_id: CustomerId, key: Key = None
+        ) -> Response:
+            """Begin to keep a payment method, with 3D Secure where its bank asks for it; the browser does the rest."""
+            customer = await commands.own(who, customer_id)
+            sent = idempotent_request(request, f"user:{who.subject}", key, NoFields())
+            settled = await setups.create(who, customer.stripe_customer_id, sent)
+            headers = {"Idempotency-Key": sent.key}
+            if settled.status >= 400:
+                return problem_response({**settled.body, "request_id": request_id_of(request.scope)}, headers)
+            return json_response(await setups.reveal(settled), settled.status, headers)
 
 
 def _fields(

@@ -1,13 +1,13 @@
-"""Stripe's events about customers and payment methods, each into typed facts."""
+"""Stripe's events about customers, payment methods and setup intents, each into typed facts."""
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tallystick.customers.models import CustomerFacts, Facts, MethodFacts
-from tallystick.stripe_gateway import translate
+from tallystick.customers.models import CustomerFacts, Facts, MethodFacts, SetupFacts
+from tallystick.stripe_gateway import translate, translate_billing
 from tallystick.stripe_gateway.ordering import Source
 from tallystick.webhooks.models import StoredEvent
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "SETUP_HANDLERS"]
 
 
 def _source(event: StoredEvent) -> Source:
@@ -25,6 +25,10 @@ def on_payment_method(event: StoredEvent) -> Sequence[Facts]:
     return [MethodFacts(translate.payment_method(event.object), _source(event))]
 
 
+def on_setup_intent(event: StoredEvent) -> Sequence[SetupFacts]:
+    return [SetupFacts(translate_billing.setup_intent(event.object), _source(event))]
+
+
 HANDLERS: Mapping[str, Callable[[StoredEvent], Sequence[Facts]]] = {
     "customer.created": on_customer,
     "customer.updated": on_customer,
@@ -33,4 +37,12 @@ HANDLERS: Mapping[str, Callable[[StoredEvent], Sequence[Facts]]] = {
     "payment_method.detached": on_payment_method,
     "payment_method.updated": on_payment_method,
     "payment_method.automatically_updated": on_payment_method,
+}
+
+SETUP_HANDLERS: Mapping[str, Callable[[StoredEvent], Sequence[SetupFacts]]] = {
+    "setup_intent.created": on_setup_intent,
+    "setup_intent.requires_action": on_setup_intent,
+    "setup_intent.succeeded": on_setup_intent,
+    "setup_intent.setup_failed": on_setup_intent,
+    "setup_intent.canceled": on_setup_intent,
 }

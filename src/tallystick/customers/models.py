@@ -8,9 +8,10 @@ from uuid import UUID
 from msgspec import Struct
 
 from tallystick.stripe_gateway.objects import Customer, PaymentMethod
+from tallystick.stripe_gateway.objects_billing import SetupIntent
 from tallystick.stripe_gateway.ordering import Source
 
-__all__ = ["CustomerFacts", "CustomerRow", "Facts", "MethodFacts", "MethodRow", "User"]
+__all__ = ["CustomerFacts", "CustomerRow", "Facts", "MethodFacts", "MethodRow", "SetupFacts", "SetupRow", "User"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,26 @@ class MethodRow(Struct, frozen=True):
     updated_at: datetime
 
 
+class SetupRow(Struct, frozen=True):
+    """A row of `setup_intents`: the way to a payment method that can be charged later."""
+
+    id: UUID
+    stripe_setup_intent_id: str
+    user_id: UUID | None
+    stripe_customer_id: str | None
+    payment_method: str | None
+    status: str
+    usage: str | None
+    error_code: str | None
+    decline_code: str | None
+    metadata: dict[str, str]
+    revision: int
+    state_at: datetime
+    unsure: bool
+    created_at: datetime
+    updated_at: datetime
+
+
 class CustomerFacts(Struct, frozen=True):
     """A customer as it was at `source.at`."""
 
@@ -80,6 +101,13 @@ class MethodFacts(Struct, frozen=True):
     """A payment method as it was at `source.at`."""
 
     value: PaymentMethod
+    source: Source
+
+
+class SetupFacts(Struct, frozen=True):
+    """A setup intent as it was at `source.at`."""
+
+    value: SetupIntent
     source: Source
 
 

@@ -160,6 +160,17 @@ class CustomerRepository:
         )
         return {row[0]: (row[1], row[2]) for row in rows}
 
+    async def default_methods(self, connection: Connection, stripe_ids: Sequence[str]) -> dict[str, str]:
+        """The default payment method of those of these customers that have one."""
+        rows = await connection.fetch(
+            """
+            SELECT stripe_customer_id, default_payment_method FROM customers
+            WHERE stripe_customer_id = ANY($1) AND default_payment_method IS NOT NULL
+            """,
+            stripe_ids,
+        )
+        return dict(rows)
+
     async def find_method(self, connection: Connection, method_id: UUID | str) -> MethodRow | None:
         """A payment method by our id or Stripe's, detached ones too."""
         column = "id" if isinstance(method_id, UUID) else "stripe_payment_method_id"

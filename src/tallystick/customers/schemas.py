@@ -13,6 +13,7 @@ __all__ = [
     "NoFields",
     "PaymentMethodList",
     "PaymentMethodView",
+    "SetupIntentView",
 ]
 
 Email = Annotated[str, StringConstraints(strict=True, max_length=512, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
@@ -132,3 +133,17 @@ class PaymentMethodList(BaseModel):
 
     data: list[PaymentMethodView]
     has_more: bool
+
+
+class SetupIntentView(BaseModel):
+    """A setup intent. The browser confirms it with the client secret and the customer's card (`confirmSetup`)."""
+
+    id: UUID
+    object: Literal["setup_intent"]
+    stripe_setup_intent_id: str
+    status: str
+    payment_method: str | None = Field(description="Stripe's id, once there is one")
+    client_secret: str | None = Field(default=None, description="only in the answer to the request that made it")
+    created_at: datetime
+    updated_at: datetime
+    attempt: AttemptView | None = Field(default=None, description="only with 202")

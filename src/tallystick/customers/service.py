@@ -103,6 +103,41 @@ class StripeCustomerService:
             return await self._users.find_by_customer(tx, stripe_customer_id)
         return None
 
+    async def find_user(self, external_id: str) -> User | None:
+        """A user by the host application's id."""
+        async with self._database.connection() as connection:
+            return await self._users.find_by_external_id(connection, external_id)
+
+    async def owners(self, tx: Transaction, stripe_customer_ids: Sequence[str]) -> dict[str, UUID | None]:
+        """Whose these customers are, deleted ones too; those that are not in the mirror have no entry."""
+        found = await self._customers.owners(tx, stripe_customer_ids)
+        return {stripe_id: user_id for stripe_id, (user_id, _) in found.items()}
+
+    async def default_methods(self, tx: Transaction, stripe_customer_ids: Sequence[str]) -> dict[str, str]:
+        """The default payment method of those of these customers that have one."""
+        return await self._customers.default_methods(tx, stripe_customer_ids)
+
+    async def known(self, tx: Transaction, stripe_customer_ids: Sequence[str]) -> set[str]:
+        """Those of these customers that we were told of, deleted ones too."""
+        return set(await self._customers.owners(tx, stripe_customer_ids))
+
+    async def card_of(
+        self, tx: Transaction, stripe_customer_id: str | None, method_id: str | None
+    ) -> tuple[str | None, str | None]:
+        """Brand and last four digits of the card `method_id`, else of the customer's default; two None: no card."""
+        if method_id is None and stripe_customer_id is not None:
+            found = await self._customers.default_methods(tx, [stripe_customer_id])
+            method_id = found.get(stripe_customer_id)
+        row = await self._customers.find_method(tx, method_id) if method_id else None
+        return (row.card_brand, row.card_last4) if row and row.stripe_customer_id else (None, None)
+
+    async def lock(self, tx: Transaction, user_id: UUID) -> User:
+        """Lock a user, until `tx` ends; raises `Unavailable` for one that is not in the database any more."""
+        try:
+            return await self._users.lock(tx, user_id)
+        except LookupError as error:
+            raise self.lost() from error
+
     def lost(self) -> Unavailable:
         """For a user seen by this process, and gone: the database was restored behind it. The repeat makes it anew."""
         self._seen.clear()

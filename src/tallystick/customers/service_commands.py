@@ -119,6 +119,16 @@ class CustomerCommands:
         """A customer that the actor may see, staff deleted ones too; raises `NotFound`."""
         return await self._find(actor, customer_id, deleted=actor.staff)
 
+    async def own(self, actor: Actor, customer_id: str) -> CustomerRow:
+        """The customer for a write about it; `me` is made where there is none; raises `NotFound`, `Unavailable`."""
+        actor.require_write()
+        if customer_id == ME:
+            try:
+                await self._customers.ensure_customer(actor.user_id)
+            except GatewayError as error:
+                raise Unavailable(retry_after_s=1) from error
+        return await self._find(actor, customer_id)
+
     # Payment methods
 
     async def methods(self, actor: Actor, customer_id: str) -> tuple[CustomerRow, Page[MethodRow]]:

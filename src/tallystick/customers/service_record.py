@@ -12,10 +12,10 @@ from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
 from tallystick.customers.models import CustomerFacts, CustomerRow, Facts, MethodFacts, MethodRow
 from tallystick.customers.repository import CustomerRepository, UserRepository
-from tallystick.platform.database import Transaction
+from tallystick.platform.database import Transaction, await_makers
 from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.objects import Customer, PaymentMethod
-from tallystick.stripe_gateway.ordering import Source, Verdict, judge
+from tallystick.stripe_gateway.ordering import Source, Verdict, judge, whole_previous
 
 __all__ = ["EMAIL_WORK", "META_GENERATION", "META_INSTALLATION", "META_USER", "CustomerRecorder"]
 
@@ -55,7 +55,7 @@ class CustomerRecorder:
             return
         ids = [fact.value.id for fact in facts]
         rows = await self._repository.lock(tx, ids)
-        if await _await_makers(tx, set(ids) - rows.keys()):
+        if await await_makers(tx, set(ids) - rows.keys()):
             rows = await self._repository.lock(tx, ids)
         changed: dict[str, CustomerRow] = {}
         ended: dict[str, datetime] = {}
@@ -140,7 +140,7 @@ class CustomerRecorder:
         )
         ids = [fact.value.id for fact in facts]
         rows = await self._repository.lock_methods(tx, ids)
-        if await _await_makers(tx, set(ids) - rows.keys()):
+        if await await_makers(tx, set(ids) - rows.keys()):
             rows = await self._repository.lock_methods(tx, ids)
         changed: dict[str, MethodRow] = {}
         for fact in facts:
@@ -191,13 +191,6 @@ class CustomerRecorder:
             await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", payload, due_at=self._clock.now())
 
 
-async def _await_makers(tx: Transaction, stripe_ids: set[str]) -> bool:
-    """Rows that are not there yet cannot be locked: whoever makes one goes alone. True: look again."""
-    for stripe_id in sorted(stripe_ids):
-        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", stripe_id)
-    return bool(stripe_ids)
-
-
 def _later(at: datetime | None, source: Source) -> datetime:
     return source.at if at is None else max(at, source.at)
 
@@ -233,20 +226,13 @@ def _customer_state(customer: Customer, row: CustomerRow) -> Mapping[str, Any]:
 
 
 def _previous_customer(previous: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What the event followed, whole: of a hash, `previous_attributes` has only the keys that changed."""
     if not previous:
         return previous
     whole = {name: value for name, value in previous.items() if name != "invoice_settings"}
     settings = previous.get("invoice_settings")
     if isinstance(settings, Mapping) and "default_payment_method" in settings:
         whole["default_payment_method"] = settings["default_payment_method"]
-    for name in ("metadata", "address"):
-        if isinstance(old := whole.get(name), Mapping) and isinstance(state[name], Mapping):
-            whole[name] = {**state[name], **old}
-    if isinstance(metadata := whole.get("metadata"), Mapping):
-        # A key that was not there before is shown as null.
-        whole["metadata"] = {key: value for key, value in metadata.items() if value is not None}
-    return whole
+    return whole_previous(whole, state, ("metadata", "address"))
 
 
 _CARD = ("brand", "last4", "exp_month", "exp_year", "funding", "country", "fingerprint")

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tallystick.customers.models import CustomerRow, MethodRow
+from tallystick.customers.models import CustomerRow, MethodRow, SetupRow
 
-__all__ = ["RESERVED", "customer_view", "method_view"]
+__all__ = ["RESERVED", "customer_view", "method_view", "setup_view"]
 
 RESERVED = "tallystick_"
 """Keys of metadata that begin so are ours, and nobody's business."""
@@ -55,4 +55,17 @@ def method_view(method: MethodRow, *, default: bool = False) -> dict[str, Any]:
         "default": default and method.stripe_customer_id is not None,
         "created_at": method.created_at,
         "updated_at": method.updated_at,
+    }
+
+
+def setup_view(setup: SetupRow) -> dict[str, Any]:
+    """A setup intent; its client secret joins only the answer itself."""
+    return {
+        "id": setup.id,
+        "object": "setup_intent",
+        "stripe_setup_intent_id": setup.stripe_setup_intent_id,
+        "status": setup.status,
+        "payment_method": setup.payment_method,
+        "created_at": setup.created_at,
+        "updated_at": setup.updated_at,
     }

@@ -1,6 +1,6 @@
 """What we know of Stripe's objects: frozen, only the fields we use, `UNSET` where a version does not print them.
 
-Absent is not null: a field that is UNSET never clears a column.
+Absent is not null: a field that is UNSET never clears a column. Subscriptions and invoices are in `objects_billing.py`.
 """
 
 from datetime import datetime
@@ -15,6 +15,8 @@ __all__ = [
     "Dispute",
     "Failure",
     "Maybe",
+    "MaybeInt",
+    "MaybeText",
     "PaymentIntent",
     "PaymentMethod",
     "Price",

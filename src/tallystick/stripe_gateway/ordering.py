@@ -5,20 +5,21 @@ Stripe's events carry whole seconds and come in any order. Between two of one se
 unsure, and fetched. Objects whose states have an order of their own (payment intents) have rules of their own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, Literal
 
 from msgspec import Struct
 
-__all__ = ["Source", "Verdict", "judge"]
+__all__ = ["Source", "Verdict", "as_before", "judge", "whole_previous"]
 
 
 class Source(Struct, frozen=True):
     """Where facts come from. `at` is Stripe's time of the state; `base_revision` the row's revision before a call.
 
-    `previous` is an event's `previous_attributes`.
+    `previous` is an event's `previous_attributes`, `request_key` the idempotency key of the request that caused it
+    (`requested`: some request did, ours or not; else time or Stripe itself).
     """
 
     origin: Literal["event", "answer", "fetch"]
@@ -27,6 +28,8 @@ class Source(Struct, frozen=True):
     event_type: str | None = None
     base_revision: int | None = None
     previous: Mapping[str, Any] | None = None
+    request_key: str | None = None
+    requested: bool = False
 
     def unmoved(self, revision: int) -> bool:
         """Whether nothing changed the row since before the call that answered these facts."""
@@ -57,3 +60,34 @@ def judge(
     if known and all(shown[name] == state[name] for name in known):
         return Verdict.KEEP
     return Verdict.UNSURE
+
+
+def whole_previous(
+    previous: Mapping[str, Any] | None, state: Mapping[str, Any], names: Collection[str] = ("metadata",)
+) -> Mapping[str, Any] | None:
+    """`previous_attributes` with the hashes `names` as they were: it has only the keys of a hash that changed.
+
+    `state` is what the event shows. A key of `metadata` that was not there before is shown as null.
+    """
+    if not previous:
+        return previous
+    whole = dict(previous)
+    for name in names:
+        old, new = whole.get(name), state.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            whole[name] = {**new, **old}
+    if "metadata" in names and isinstance(metadata := whole.get("metadata"), Mapping):
+        whole["metadata"] = {key: value for key, value in metadata.items() if value is not None}
+    return whole
+
+
+def as_before(obj: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's object as it was before the event, by its `previous_attributes`."""
+    whole = dict(obj)
+    for name, old in previous.items():
+        new = whole.get(name)
+        both = isinstance(old, Mapping) and isinstance(new, Mapping)
+        whole[name] = as_before(new, old) if both else old
+    if isinstance(metadata := whole.get("metadata"), Mapping):
+        whole["metadata"] = {key: value for key, value in metadata.items() if value is not None}
+    return whole

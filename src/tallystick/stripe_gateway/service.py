@@ -87,114 +87,114 @@ class StripeService:
 
     async def create_payment_intent(self, params: Json, key: str) -> Answer[PaymentIntent]:
         """`POST /v1/payment_intents`."""
-        return await self._write("/v1/payment_intents", params, key, translate.payment_intent)
+        return await self.write("/v1/payment_intents", params, key, translate.payment_intent)
 
     async def confirm_payment_intent(self, intent_id: str, params: Json, key: str) -> Answer[PaymentIntent]:
         """`POST /v1/payment_intents/{id}/confirm`."""
-        return await self._write(f"/v1/payment_intents/{intent_id}/confirm", params, key, translate.payment_intent)
+        return await self.write(f"/v1/payment_intents/{intent_id}/confirm", params, key, translate.payment_intent)
 
     async def capture_payment_intent(self, intent_id: str, params: Json, key: str) -> Answer[PaymentIntent]:
         """`POST /v1/payment_intents/{id}/capture`."""
-        return await self._write(f"/v1/payment_intents/{intent_id}/capture", params, key, translate.payment_intent)
+        return await self.write(f"/v1/payment_intents/{intent_id}/capture", params, key, translate.payment_intent)
 
     async def cancel_payment_intent(self, intent_id: str, params: Json, key: str) -> Answer[PaymentIntent]:
         """`POST /v1/payment_intents/{id}/cancel`."""
-        return await self._write(f"/v1/payment_intents/{intent_id}/cancel", params, key, translate.payment_intent)
+        return await self.write(f"/v1/payment_intents/{intent_id}/cancel", params, key, translate.payment_intent)
 
     async def retrieve_payment_intent(self, intent_id: str) -> Answer[PaymentIntent]:
         """`GET /v1/payment_intents/{id}`."""
-        return await self._read(f"/v1/payment_intents/{intent_id}", {}, translate.payment_intent)
+        return await self.read(f"/v1/payment_intents/{intent_id}", {}, translate.payment_intent)
 
     async def list_payment_intents(self, customer_id: str, *, created_from: int) -> list[PaymentIntent]:
         """The customer's newest 100 intents created at or after `created_from` (Unix seconds)."""
         params = {"customer": customer_id, "limit": 100, "created": {"gte": created_from}}
-        return (await self._list("/v1/payment_intents", params, translate.payment_intent)).value
+        return (await self.list_page("/v1/payment_intents", params, translate.payment_intent)).value
 
     # Refunds
 
     async def create_refund(self, params: Json, key: str) -> Answer[Refund]:
         """`POST /v1/refunds`."""
-        return await self._write("/v1/refunds", params, key, translate.refund)
+        return await self.write("/v1/refunds", params, key, translate.refund)
 
     async def list_refunds(self, intent_id: str) -> list[Refund]:
         """The newest 100 refunds of a payment intent."""
         params = {"payment_intent": intent_id, "limit": 100}
-        return (await self._list("/v1/refunds", params, translate.refund)).value
+        return (await self.list_page("/v1/refunds", params, translate.refund)).value
 
     async def retrieve_refund(self, refund_id: str) -> Answer[Refund]:
         """`GET /v1/refunds/{id}`."""
-        return await self._read(f"/v1/refunds/{refund_id}", {}, translate.refund)
+        return await self.read(f"/v1/refunds/{refund_id}", {}, translate.refund)
 
     async def retrieve_charge(self, charge_id: str) -> Answer[Charge]:
         """`GET /v1/charges/{id}`."""
-        return await self._read(f"/v1/charges/{charge_id}", {}, translate.charge)
+        return await self.read(f"/v1/charges/{charge_id}", {}, translate.charge)
 
     async def retrieve_dispute(self, dispute_id: str) -> Answer[Dispute]:
         """`GET /v1/disputes/{id}`."""
-        return await self._read(f"/v1/disputes/{dispute_id}", {}, translate.dispute)
+        return await self.read(f"/v1/disputes/{dispute_id}", {}, translate.dispute)
 
     # Customers
 
     async def create_customer(self, params: Json, key: str) -> Answer[Customer]:
         """`POST /v1/customers`."""
-        return await self._write("/v1/customers", params, key, translate.customer)
+        return await self.write("/v1/customers", params, key, translate.customer)
 
     async def update_customer(self, customer_id: str, params: Json, key: str) -> Answer[Customer]:
         """`POST /v1/customers/{id}`."""
-        return await self._write(f"/v1/customers/{customer_id}", params, key, translate.customer)
+        return await self.write(f"/v1/customers/{customer_id}", params, key, translate.customer)
 
     async def retrieve_customer(self, customer_id: str) -> Answer[Customer]:
         """`GET /v1/customers/{id}`; of a deleted one its stub."""
-        return await self._read(f"/v1/customers/{customer_id}", {}, translate.customer)
+        return await self.read(f"/v1/customers/{customer_id}", {}, translate.customer)
 
     async def delete_customer(self, customer_id: str) -> Answer[Customer]:
         """`DELETE /v1/customers/{id}`; it bears no idempotency key, and a second one finds no such customer."""
-        return await self._call("delete", f"/v1/customers/{customer_id}", {}, translate.customer)
+        return await self.call("delete", f"/v1/customers/{customer_id}", {}, translate.customer)
 
     async def search_customers(self, query: str) -> list[Customer]:
         """`GET /v1/customers/search`. The index lags: finding nothing proves nothing about the last minute."""
-        return (await self._list("/v1/customers/search", {"query": query, "limit": 10}, translate.customer)).value
+        return (await self.list_page("/v1/customers/search", {"query": query, "limit": 10}, translate.customer)).value
 
     # Payment methods
 
     async def retrieve_payment_method(self, method_id: str) -> Answer[PaymentMethod]:
         """`GET /v1/payment_methods/{id}`; a test token (`pm_card_visa`) answers with a fresh method."""
-        return await self._read(f"/v1/payment_methods/{method_id}", {}, translate.payment_method)
+        return await self.read(f"/v1/payment_methods/{method_id}", {}, translate.payment_method)
 
     async def attach_payment_method(self, method_id: str, customer_id: str, key: str) -> Answer[PaymentMethod]:
         """`POST /v1/payment_methods/{id}/attach`."""
         path = f"/v1/payment_methods/{method_id}/attach"
-        return await self._write(path, {"customer": customer_id}, key, translate.payment_method)
+        return await self.write(path, {"customer": customer_id}, key, translate.payment_method)
 
     async def detach_payment_method(self, method_id: str, key: str) -> Answer[PaymentMethod]:
         """`POST /v1/payment_methods/{id}/detach`; it cannot be attached again."""
-        return await self._write(f"/v1/payment_methods/{method_id}/detach", {}, key, translate.payment_method)
+        return await self.write(f"/v1/payment_methods/{method_id}/detach", {}, key, translate.payment_method)
 
     # The catalogue
 
     async def create_product(self, params: Json, key: str) -> Answer[Product]:
         """`POST /v1/products`."""
-        return await self._write("/v1/products", params, key, translate.product)
+        return await self.write("/v1/products", params, key, translate.product)
 
     async def archive_product(self, product_id: str, key: str) -> Answer[Product]:
         """`POST /v1/products/{id}` with `active=false`."""
-        return await self._write(f"/v1/products/{product_id}", {"active": False}, key, translate.product)
+        return await self.write(f"/v1/products/{product_id}", {"active": False}, key, translate.product)
 
     async def create_price(self, params: Json, key: str) -> Answer[Price]:
         """`POST /v1/prices`, answered with its tiers."""
-        return await self._write("/v1/prices", {**params, "expand": ["tiers"]}, key, translate.price)
+        return await self.write("/v1/prices", {**params, "expand": ["tiers"]}, key, translate.price)
 
     async def retrieve_product(self, product_id: str) -> Answer[Product]:
         """`GET /v1/products/{id}`."""
-        return await self._read(f"/v1/products/{product_id}", {}, translate.product)
+        return await self.read(f"/v1/products/{product_id}", {}, translate.product)
 
     async def retrieve_price(self, price_id: str) -> Answer[Price]:
         """`GET /v1/prices/{id}`, with its tiers."""
-        return await self._read(f"/v1/prices/{price_id}", {"expand": ["tiers"]}, translate.price)
+        return await self.read(f"/v1/prices/{price_id}", {"expand": ["tiers"]}, translate.price)
 
     async def list_prices(self, product_id: str) -> list[Price]:
         """The newest 100 prices of a product, active or not."""
-        return (await self._list("/v1/prices", {"product": product_id, "limit": 100}, translate.price)).value
+        return (await self.list_page("/v1/prices", {"product": product_id, "limit": 100}, translate.price)).value
 
     # Events
 
@@ -205,21 +205,25 @@ class StripeService:
         params: dict[str, Any] = {"limit": 100, "created": {"gte": created_from, "lt": created_until}}
         if starting_after:
             params["starting_after"] = starting_after
-        answer = await self._list("/v1/events", params, translate.event)
+        answer = await self.list_page("/v1/events", params, translate.event)
         return answer.value, bool(answer.raw.get("has_more"))
 
     # The wire
 
-    async def _write(self, path: str, params: Json, key: str, read: Callable[[Json], Value]) -> Answer[Value]:
-        return await self._call("post", path, {**params, "idempotency_key": key}, read)
+    async def write(self, path: str, params: Json, key: str, read: Callable[[Json], Value]) -> Answer[Value]:
+        """A POST under an idempotency key; `read` makes our object of the answer."""
+        return await self.call("post", path, {**params, "idempotency_key": key}, read)
 
-    async def _read(self, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
-        return await self._call("get", path, params, read)
+    async def read(self, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
+        """A GET; it may be tried again whatever happens, so it never ends unknown."""
+        return await self.call("get", path, params, read)
 
-    async def _list(self, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[list[Value]]:
-        return await self._call("get", path, params, lambda raw: [read(item) for item in raw["data"]])
+    async def list_page(self, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[list[Value]]:
+        """One page of a list; `raw["has_more"]` tells of others."""
+        return await self.call("get", path, params, lambda raw: [read(item) for item in raw["data"]])
 
-    async def _call(self, method: str, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
+    async def call(self, method: str, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
+        """One call with its tries; the classes of calls beside this one (`service_invoices.py`) use these four."""
         assert_no_transaction()
         maybe_sent = False
         ends_at = time.monotonic() + self._timeout_s * 1.5

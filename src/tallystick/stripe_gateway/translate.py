@@ -28,6 +28,9 @@ __all__ = [
     "customer",
     "dispute",
     "event",
+    "metadata",
+    "optional_reference",
+    "optional_time",
     "payment_intent",
     "payment_method",
     "price",
@@ -46,18 +49,21 @@ def reference(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _reference(obj: Json, name: str) -> str | None | UnsetType:
+def optional_reference(obj: Json, name: str) -> str | None | UnsetType:
+    """The id behind the reference of this name; UNSET where the object has none of that name."""
     return reference(obj[name]) if name in obj else UNSET
 
 
-def _time(obj: Json, name: str) -> datetime | None | UnsetType:
+def optional_time(obj: Json, name: str) -> datetime | None | UnsetType:
+    """The moment of this name; UNSET where the object has none of that name."""
     if name not in obj:
         return UNSET
     value = obj[name]
     return None if value is None else from_unix(int(value))
 
 
-def _metadata(obj: Json) -> dict[str, str]:
+def metadata(obj: Json) -> dict[str, str]:
+    """An object's metadata, empty where it has none."""
     return {str(key): str(value) for key, value in (obj.get("metadata") or {}).items()}
 
 
@@ -83,18 +89,18 @@ def payment_intent(obj: Json) -> PaymentIntent:
         currency=obj["currency"],
         status=obj["status"],
         created=from_unix(obj["created"]),
-        metadata=_metadata(obj),
-        customer=_reference(obj, "customer"),
-        payment_method=_reference(obj, "payment_method"),
+        metadata=metadata(obj),
+        customer=optional_reference(obj, "customer"),
+        payment_method=optional_reference(obj, "payment_method"),
         description=get("description", UNSET),
         capture_method=get("capture_method", UNSET),
         setup_future_usage=get("setup_future_usage", UNSET),
         amount_capturable=get("amount_capturable", UNSET),
         amount_received=get("amount_received", UNSET),
-        latest_charge=_reference(obj, "latest_charge"),
+        latest_charge=optional_reference(obj, "latest_charge"),
         failure=_failure(obj),
         cancellation_reason=get("cancellation_reason", UNSET),
-        canceled_at=_time(obj, "canceled_at"),
+        canceled_at=optional_time(obj, "canceled_at"),
         client_secret=get("client_secret"),
         next_action=get("next_action"),
         expanded_charge=charge(latest) if isinstance(latest := get("latest_charge"), Mapping) else None,
@@ -114,11 +120,11 @@ def charge(obj: Json) -> Charge:
         status=obj["status"],
         created=from_unix(obj["created"]),
         captured=bool(obj["captured"]),
-        payment_intent=_reference(obj, "payment_intent"),
+        payment_intent=optional_reference(obj, "payment_intent"),
         amount_captured=obj.get("amount_captured", UNSET),
         amount_refunded=obj.get("amount_refunded", UNSET),
         disputed=obj.get("disputed", UNSET),
-        payment_method=_reference(obj, "payment_method"),
+        payment_method=optional_reference(obj, "payment_method"),
         card_brand=card.get("brand", UNSET) if card else UNSET,
         card_last4=card.get("last4", UNSET) if card else UNSET,
         failure_code=obj.get("failure_code", UNSET),
@@ -134,7 +140,7 @@ def refund(obj: Json) -> Refund:
         currency=obj["currency"],
         status=obj.get("status") or "succeeded",
         created=from_unix(obj["created"]),
-        metadata=_metadata(obj),
+        metadata=metadata(obj),
         payment_intent=reference(obj.get("payment_intent")),
         charge=reference(obj.get("charge")),
         reason=obj.get("reason", UNSET),
@@ -155,7 +161,7 @@ def dispute(obj: Json) -> Dispute:
         created=from_unix(obj["created"]),
         payment_intent=reference(obj.get("payment_intent")),
         charge=reference(obj.get("charge")),
-        evidence_due_at=_time(obj["evidence_details"], "due_by") if obj.get("evidence_details") else UNSET,
+        evidence_due_at=optional_time(obj["evidence_details"], "due_by") if obj.get("evidence_details") else UNSET,
     )
 
 
@@ -166,7 +172,7 @@ def payment_method(obj: Json) -> PaymentMethod:
         id=obj["id"],
         type=obj["type"],
         created=from_unix(obj["created"]),
-        customer=_reference(obj, "customer"),
+        customer=optional_reference(obj, "customer"),
         card_brand=card.get("brand", UNSET),
         card_last4=card.get("last4", UNSET),
         card_exp_month=card.get("exp_month", UNSET),
@@ -183,14 +189,14 @@ def customer(obj: Json, *, deleted: bool = False) -> Customer:
     settings = obj.get("invoice_settings")
     return Customer(
         id=obj["id"],
-        metadata=_metadata(obj),
+        metadata=metadata(obj),
         deleted=deleted or bool(obj.get("deleted")),
         created=None if created is None else from_unix(created),
         email=obj.get("email", UNSET),
         name=obj.get("name", UNSET),
         phone=obj.get("phone", UNSET),
         address=obj.get("address", UNSET),
-        default_payment_method=_reference(settings, "default_payment_method") if settings else UNSET,
+        default_payment_method=optional_reference(settings, "default_payment_method") if settings else UNSET,
     )
 
 
@@ -201,12 +207,12 @@ def product(obj: Json, *, deleted: bool = False) -> Product:
         id=obj["id"],
         name=obj["name"],
         active=bool(obj["active"]),
-        metadata=_metadata(obj),
+        metadata=metadata(obj),
         created=from_unix(obj["created"]),
         deleted=deleted,
         description=obj.get("description", UNSET),
         unit_label=obj.get("unit_label", UNSET),
-        default_price=_reference(obj, "default_price"),
+        default_price=optional_reference(obj, "default_price"),
         images=obj.get("images", UNSET),
         features=UNSET if listed is UNSET else [str(item.get("name") or "") for item in listed or ()],
     )
@@ -223,7 +229,7 @@ def price(obj: Json, *, deleted: bool = False) -> Price:
         currency=obj["currency"],
         type=obj["type"],
         billing_scheme=obj["billing_scheme"],
-        metadata=_metadata(obj),
+        metadata=metadata(obj),
         created=from_unix(obj["created"]),
         unit_amount=obj.get("unit_amount"),
         unit_amount_decimal=obj.get("unit_amount_decimal"),

@@ -1,0 +1,1 @@
+"""Invoices: the mirror of Stripe's, with their lines, and paying one that is open."""

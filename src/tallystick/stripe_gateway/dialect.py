@@ -1,0 +1,61 @@
+"""`Dialect`: what has to be asked for differently at different API versions. Answers are read by the fields present."""
+
+from typing import Any
+
+__all__ = ["Dialect"]
+
+_BASIL = "2025-03-31"
+_BILLING_MODE = "2025-06-30"
+_ENDIVE = "2026-09-30"
+
+
+class Dialect:
+    """How requests are written for one API version (`2023-10-16`, `2025-03-31.basil`)."""
+
+    def __init__(self, api_version: str) -> None:
+        day = api_version[: len(_BASIL)]
+        self.basil = day >= _BASIL
+        self._modes = day >= _BILLING_MODE
+        self._endive = day >= _ENDIVE
+
+    @property
+    def invoice_expand(self) -> list[str]:
+        """What makes an invoice name its payment intent."""
+        return ["payments"] if self.basil else []
+
+    @property
+    def invoice_secret_expand(self) -> list[str]:
+        """What makes an invoice name its payment intent and show that one's client secret."""
+        return ["payments", "confirmation_secret"] if self.basil else ["payment_intent"]
+
+    @property
+    def subscription_secret_expand(self) -> list[str]:
+        """What makes a subscription show the secrets of its newest invoice's payment and of its setup intent."""
+        return [*(f"latest_invoice.{name}" for name in self.invoice_secret_expand), "pending_setup_intent"]
+
+    @property
+    def billing_mode(self) -> dict[str, Any]:
+        """What a new subscription says to be billed alike at every version: as all were before there were two modes."""
+        return {"billing_mode": {"type": "classic"}} if self._modes else {}
+
+    def promotion_code(self, promotion_code_id: str | None) -> dict[str, Any]:
+        """What puts a promotion code on a subscription; None takes off what discount there is."""
+        if self.basil:
+            return {"discounts": self.discounts(promotion_code_id)}
+        return {"promotion_code": promotion_code_id} if promotion_code_id else {"coupon": ""}
+
+    def discounts(self, promotion_code_id: str | None) -> Any:
+        """The parameter `discounts`, which previews take at every version."""
+        return [{"promotion_code": promotion_code_id}] if promotion_code_id else ""
+
+    def anchor(self, kind: str) -> dict[str, Any]:
+        """`billing_cycle_anchor` of an update or a resumption: `now` or `unchanged`."""
+        return {"billing_cycle_anchor": {"type": kind} if self._endive else kind}
+
+    def preview(self, subscription_id: str, details: dict[str, Any], more: dict[str, Any]) -> tuple[str, str, Any]:
+        """Method, path and parameters that preview an invoice; `details` are the change of the subscription."""
+        params = {"subscription": subscription_id, **more}
+        if self.basil:
+            given = {"subscription_details": details} if details else {}
+            return "post", "/v1/invoices/create_preview", {**params, **given}
+        return "get", "/v1/invoices/upcoming", {**params, **{f"subscription_{name}": details[name] for name in details}}

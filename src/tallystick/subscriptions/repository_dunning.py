@@ -1,0 +1,45 @@
+"""SQL of `dunning_runs`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from tallystick.platform.database import Connection, Transaction
+from tallystick.subscriptions.models import DunningRow
+
+__all__ = ["DunningRepository"]
+
+_NAMES = DunningRow.__struct_fields__
+_SELECT = f"SELECT {', '.join(_NAMES)} FROM dunning_runs"
+_UPSERT = f"""
+    INSERT INTO dunning_runs ({", ".join(_NAMES)}) VALUES ({", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))})
+    ON CONFLICT (stripe_invoice_id)
+    DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "stripe_invoice_id")}
+"""
+
+
+class DunningRepository:
+    """Reads and writes `dunning_runs`; who writes has the subscription locked."""
+
+    async def runs_of(self, connection: Connection, stripe_invoice_ids: Sequence[str]) -> dict[str, DunningRow]:
+        rows = await connection.fetch(f"{_SELECT} WHERE stripe_invoice_id = ANY($1)", stripe_invoice_ids)
+        return {row[0]: DunningRow(*row) for row in rows}
+
+    async def save(self, tx: Transaction, run: DunningRow) -> None:
+        await tx.execute(_UPSERT, *(getattr(run, name) for name in _NAMES))
+
+    async def past_due(
+        self, connection: Connection, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[tuple[datetime, UUID, str]]:
+        """Time, id and Stripe's id of subscriptions that are past due, oldest first, beyond `after`."""
+        rows = await connection.fetch(
+            """
+            SELECT created_at, id, stripe_subscription_id FROM subscriptions
+            WHERE status = 'past_due' AND ($1::timestamptz IS NULL OR (created_at, id) > ($1, $2))
+            ORDER BY created_at, id LIMIT $3
+            """,
+            after[0] if after else None,
+            after[1] if after else None,
+            limit,
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
