@@ -73,5 +73,6 @@ class Registry:
         await fetch(object_id)
 
     def _fetch_of(self, object_id: str) -> Fetch | None:
-        prefix, separator, _ = object_id.partition("_")
-        return self._fetches.get(prefix + separator)
+        # A subscription's id begins as a subscription schedule's does: the longer prefix is meant.
+        fitting = [prefix for prefix in self._fetches if object_id.startswith(prefix)]
+        return self._fetches[max(fitting, key=len)] if fitting else None

@@ -10,8 +10,6 @@ from tallystick.sandbox.billing.calendar import Cycle
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.errors import invalid
 from tallystick.sandbox.lists import page
-from tallystick.sandbox.params import LIST_FIELDS, Check, anything, array_of, boolean, enum, hash_of, integer, string
-from tallystick.sandbox.params import metadata as metadata_param
 from tallystick.sandbox.resources import (
     common,
     subscriptions_build,
@@ -19,7 +17,7 @@ from tallystick.sandbox.resources import (
     subscriptions_update,
     test_clocks,
 )
-from tallystick.sandbox.resources.subscriptions_fields import PRORATION, moment_or, one_of
+from tallystick.sandbox.resources import subscription_schedules_fields as fields
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json
 
@@ -65,7 +63,10 @@ def _new(ctx: Context, subscription: Json, params: Json) -> Json:
     entries = [
         {"price": item["price"]["id"], "quantity": item.get("quantity"), "metadata": item["metadata"]} for item in items
     ]
-    phase = _phase(subscription, entries, start=start, end=end, behavior="create_prorations", trial_end=trial)
+    discounts = [{"discount": found} for found in subscription["discounts"]]
+    phase = _phase(
+        subscription, entries, start=start, end=end, behavior="create_prorations", trial_end=trial, discounts=discounts
+    )
     return {
         "id": ctx.ids.long("sub_sched_"),
         "object": _KIND,
@@ -110,7 +111,14 @@ def _defaults(subscription: Json) -> Json:
 
 
 def _phase(
-    subscription: Json, entries: Sequence[Json], *, start: int, end: int, behavior: str, trial_end: int | None = None
+    subscription: Json,
+    entries: Sequence[Json],
+    *,
+    start: int,
+    end: int,
+    behavior: str,
+    trial_end: int | None = None,
+    discounts: Sequence[Json] = (),
 ) -> Json:
     return {
         "add_invoice_items": [],
@@ -122,7 +130,7 @@ def _phase(
         "default_payment_method": None,
         "default_tax_rates": [],
         "description": None,
-        "discounts": [],
+        "discounts": [dict.fromkeys(("coupon", "discount", "promotion_code")) | entry for entry in discounts],
         "end_date": end,
         "invoice_settings": None,
         "items": [
@@ -195,7 +203,8 @@ def _phases(ctx: Context, schedule: Json, subscription: Json, given: list[Json])
         if end <= max(start, ctx.now if index == 0 else start):
             raise invalid("The phase ends before it begins, or in the past.", param=f"{path}[end_date]")
         behavior = phase.get("proration_behavior", "create_prorations")
-        made.append(_phase(subscription, entries, start=start, end=end, behavior=behavior))
+        discounts = phase.get("discounts") or []
+        made.append(_phase(subscription, entries, start=start, end=end, behavior=behavior, discounts=discounts))
         start = end
     return made
 
@@ -352,37 +361,12 @@ def _complete(ctx: Context, schedule: Json, subscription: Json) -> None:
 
 JOBS = {PHASE_ENDS: _phase_ends}
 
-_NOW: Check = moment_or("now")
-_ITEM = hash_of({"price": string(), "quantity": integer(0), "metadata": metadata_param}, required=("price",))
-_PHASE = hash_of(
-    {
-        "duration": hash_of(
-            {"interval": enum("day", "week", "month", "year"), "interval_count": integer(1)}, required=("interval",)
-        ),
-        "end_date": _NOW,
-        "items": array_of(_ITEM),
-        "iterations": integer(1),
-        "metadata": metadata_param,
-        "proration_behavior": PRORATION,
-        "start_date": one_of(_NOW, anything),
-    },
-    required=("items",),
-)
 _PATH = "subscription_schedules"
 ROUTES = (
-    Route(
-        "POST", _PATH, create,
-        {"from_subscription": string(), "billing_mode": anything, "customer": string(), "phases": anything,
-         "metadata": metadata_param, "end_behavior": enum("cancel", "release"), "start_date": anything,
-         **common.EXPAND},
-    ),
-    Route("GET", _PATH, list_all, {**LIST_FIELDS, "customer": string()}),
+    Route("POST", _PATH, create, fields.CREATE),
+    Route("GET", _PATH, list_all, fields.LIST),
     Route("GET", f"{_PATH}/*", retrieve, common.EXPAND),
-    Route(
-        "POST", f"{_PATH}/*", update,
-        {"phases": array_of(_PHASE), "end_behavior": enum("cancel", "release"), "metadata": metadata_param,
-         "proration_behavior": PRORATION, **common.EXPAND},
-    ),
-    Route("POST", f"{_PATH}/*/release", release, {"preserve_cancel_date": boolean, **common.EXPAND}),
-    Route("POST", f"{_PATH}/*/cancel", cancel, {"invoice_now": boolean, "prorate": boolean, **common.EXPAND}),
-)  # fmt: skip
+    Route("POST", f"{_PATH}/*", update, fields.UPDATE),
+    Route("POST", f"{_PATH}/*/release", release, fields.RELEASE),
+    Route("POST", f"{_PATH}/*/cancel", cancel, fields.CANCEL),
+)

@@ -1,0 +1,163 @@
+"""Subscription schedules in the mirror, and out of the way once they have done what they were made for.
+
+What has an order of its own decides first: a final status, then the phase that runs. Of two states of one second that
+agree in both, the later to come stands, and is fetched.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from tallystick.core.clock import Clock, to_unix
+from tallystick.core.ids import new_id
+from tallystick.platform.database import Database, Transaction, await_makers
+from tallystick.platform.work import Retry, WorkItem, enqueue
+from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.stripe_gateway.ordering import Source
+from tallystick.stripe_gateway.service import StripeService
+from tallystick.stripe_gateway.service_schedules import ScheduleCalls
+from tallystick.subscriptions.models_schedules import RUNNING, ScheduleFacts, ScheduleRow
+from tallystick.subscriptions.repository_schedules import SCHEDULES
+from tallystick.webhooks.service import StripeWebhookService
+
+__all__ = ["META_SCHEDULE", "RELEASE_WORK", "ScheduleKeeper", "ScheduleRecorder"]
+
+log = structlog.get_logger()
+
+RELEASE_WORK = "subscription.release"
+META_SCHEDULE = "tallystick_schedule"
+"""Marks the schedules that we made, by this installation's id."""
+
+
+class ScheduleRecorder:
+    """Applies schedules to the mirror."""
+
+    def __init__(self, clock: Clock, installation_id: str) -> None:
+        self._clock = clock
+        self._installation = installation_id
+
+    async def record(self, tx: Transaction, facts: Sequence[ScheduleFacts]) -> None:
+        """Apply `facts` in their order; doing it again changes nothing."""
+        ids = [fact.value.id for fact in facts]
+        rows = await SCHEDULES.lock(tx, ids)
+        if await await_makers(tx, set(ids) - rows.keys()):
+            rows = await SCHEDULES.lock(tx, ids)
+        changed: dict[str, ScheduleRow] = {}
+        for fact in facts:
+            row = rows.get(fact.value.id)
+            if row is None or _newer(row, fact):
+                changed[fact.value.id] = rows[fact.value.id] = self._row(row, fact)
+                if row is not None and fact.source.at == row.state_at and fact.source.origin == "event":
+                    await self._enqueue(tx, "stripe.fetch", {"object": fact.value.id})
+        await SCHEDULES.save(tx, list(changed.values()))
+        for row in changed.values():
+            if self._is_done(row):
+                await self._enqueue(tx, RELEASE_WORK, {"object": row.stripe_schedule_id})
+
+    def _is_done(self, row: ScheduleRow) -> bool:
+        """Whether a schedule of ours is in its last phase: all it was made for has happened."""
+        ours = row.metadata.get(META_SCHEDULE) == self._installation
+        return ours and row.status == "active" and len(row.phases) > 1 and row.next_change is None
+
+    async def _enqueue(self, tx: Transaction, kind: str, payload: dict[str, str]) -> None:
+        await enqueue(tx, kind, f"{kind}:{payload['object']}", payload, due_at=self._clock.now())
+
+    def _row(self, row: ScheduleRow | None, fact: ScheduleFacts) -> ScheduleRow:
+        schedule = fact.value
+        return ScheduleRow(
+            id=row.id if row else new_id(),
+            stripe_schedule_id=schedule.id,
+            stripe_subscription_id=schedule.subscription or (row.stripe_subscription_id if row else None),
+            stripe_customer_id=schedule.customer,
+            status=schedule.status,
+            end_behavior=schedule.end_behavior,
+            current_start=schedule.current_start,
+            phases=[
+                {
+                    "start": to_unix(phase.start),
+                    "end": to_unix(phase.end),
+                    "items": [list(item) for item in phase.items],
+                }
+                for phase in schedule.phases
+            ],
+            metadata=schedule.metadata,
+            revision=row.revision + 1 if row else 0,
+            state_at=max(fact.source.at, row.state_at) if row else fact.source.at,
+            created_at=schedule.created,
+            updated_at=self._clock.now(),
+        )
+
+
+def _newer(row: ScheduleRow, fact: ScheduleFacts) -> bool:
+    schedule, source = fact.value, fact.source
+    if row.status not in RUNNING:
+        return False
+    if schedule.status not in RUNNING or source.unmoved(row.revision):
+        return True
+    if schedule.current_start != row.current_start:
+        return row.current_start is None or (
+            schedule.current_start is not None and schedule.current_start > row.current_start
+        )
+    if source.at != row.state_at:
+        return source.at > row.state_at
+    created = (source.event_type or "").endswith(".created")
+    same = [(to_unix(p.start), [list(i) for i in p.items]) for p in schedule.phases] == [
+        (phase["start"], phase["items"]) for phase in row.phases
+    ]
+    return not created and not (same and schedule.metadata == row.metadata)
+
+
+class ScheduleKeeper:
+    """Fetches schedules, and releases those that are done, so that their subscription can be changed again."""
+
+    PREFIX = "sub_sched_"
+
+    def __init__(
+        self, database: Database, stripe: StripeService, recorder: ScheduleRecorder, webhooks: StripeWebhookService
+    ) -> None:
+        self._database = database
+        self._stripe = stripe
+        self._calls = ScheduleCalls(stripe)
+        self._recorder = recorder
+        self._webhooks = webhooks
+
+    async def fetch(self, stripe_id: str) -> None:
+        """Fetch one in the background; raises `Retry` where that must be done again."""
+        try:
+            async with self._stripe.background():
+                async with self._database.connection() as connection:
+                    row = await SCHEDULES.find(connection, stripe_id)
+                answer = await self._calls.retrieve(stripe_id)
+        except GatewayRejected as error:
+            if not error.missing:
+                raise Retry("Stripe refuses", counted=True) from error
+            return
+        except GatewayError as error:
+            raise Retry(type(error).__name__, counted=False) from error
+        at = answer.at or answer.value.created
+        fact = ScheduleFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
+
+        async def record(tx: Transaction) -> None:
+            await self._recorder.record(tx, [fact])
+            await self._webhooks.record_applied(
+                tx,
+                event_type="subscription_schedule.fetched",
+                object_id=stripe_id,
+                object_key=stripe_id,
+                obj=answer.raw,
+                at=at,
+            )
+
+        await self._database.run(record)
+
+    async def release(self, item: WorkItem) -> None:
+        """Release a schedule that is done; raises `Retry`. One that is not active any more is only fetched."""
+        stripe_id = item.payload["object"]
+        try:
+            async with self._stripe.background():
+                await self._calls.release(stripe_id, f"tallystick-release-{stripe_id}")
+        except GatewayRejected as error:
+            log.info("schedule.not_released", schedule=stripe_id, status=error.status)
+        except GatewayError as error:
+            raise Retry(type(error).__name__, counted=False) from error
+        await self.fetch(stripe_id)
