@@ -12,18 +12,33 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import structlog
 
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
-from tallystick.platform.database import WEATHER, Database, Record, Transaction, is_weather
+from tallystick.platform.database import WEATHER, Database, Record, Transaction, is_weather, listen
 
-__all__ = ["Queue", "Retry", "WorkItem", "WorkRunner", "backoff", "enqueue", "pause", "run_queue"]
+__all__ = [
+    "MAIL_CHANNEL",
+    "WORK_CHANNEL",
+    "Handler",
+    "Queue",
+    "Retry",
+    "WorkItem",
+    "WorkRunner",
+    "backoff",
+    "enqueue",
+    "pause",
+    "run_queue",
+]
 
 log = structlog.get_logger()
+
+WORK_CHANNEL = "tallystick_work"
+MAIL_CHANNEL = "tallystick_mail"
 
 _LEASE = timedelta(seconds=60)
 _POLL_S = 1.0
@@ -50,6 +65,10 @@ class WorkItem:
     attempts: int
 
 
+Handler: TypeAlias = Callable[[WorkItem], Awaitable[datetime | None]]
+"""Does an item; what it returns is when (in business time) the same item is to be done again, None for never."""
+
+
 def backoff(attempts: int, base: timedelta, most: timedelta = timedelta(hours=1)) -> timedelta:
     """The delay after the `attempts`-th failure (1 is the first): doubling, with up to a quarter of jitter."""
     plain: timedelta = min(base * 2 ** min(attempts - 1, 30), most)
@@ -69,10 +88,14 @@ async def enqueue(
     If somebody is at work on that one, he may have looked too early: his lease is taken away, so that it is done again.
     """
     await tx.execute(
-        """
-        INSERT INTO work (id, kind, business_key, payload, due_at) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (business_key) WHERE state = 'queued' DO UPDATE
-        SET due_at = least(work.due_at, excluded.due_at), leased_until = NULL
+        f"""
+        WITH queued AS (
+            INSERT INTO work (id, kind, business_key, payload, due_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (business_key) WHERE state = 'queued' DO UPDATE
+            SET due_at = least(work.due_at, excluded.due_at), leased_until = NULL
+            RETURNING 1
+        )
+        SELECT pg_notify('{WORK_CHANNEL}', '') FROM queued
         """,
         new_id(),
         kind,
@@ -123,6 +146,19 @@ class Queue:
                 lease,
                 state,
                 self._clock.now(),
+            )
+
+    async def put_off(self, item_id: UUID, lease: datetime, due_at: datetime) -> None:
+        """Release a row that is done for now and due again later, unless somebody has asked for it meanwhile."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                f"""
+                UPDATE {self._table} SET due_at = $3, leased_until = NULL, attempts = 0, last_error = NULL
+                WHERE id = $1 AND leased_until = $2
+                """,
+                item_id,
+                lease,
+                due_at,
             )
 
     async def put_back(self, item_id: UUID, error: str, delay: timedelta, *, counted: bool) -> None:
@@ -187,17 +223,41 @@ async def pause(seconds: float, stop: asyncio.Event, wake: asyncio.Event) -> Non
 
 
 class WorkRunner:
-    """Works off the table `work`: each item goes to the handler of its kind, or of its kind's first word and `.*`."""
+    """Works off the table `work`: each item goes to the handler of its kind, or of its kind's first word and `.*`.
+
+    `timers` are kinds of which there is always one item: it is due at each start, and then when its handler says.
+    """
 
     def __init__(
-        self, database: Database, clock: Clock, handlers: Mapping[str, Callable[[WorkItem], Awaitable[None]]]
+        self, database: Database, clock: Clock, handlers: Mapping[str, Handler], *, timers: Sequence[str] = ()
     ) -> None:
+        self._database = database
+        self._clock = clock
         self._queue = Queue(database, clock, "work")
         self._handlers = handlers
+        self._timers = timers
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`."""
-        await run_queue(self._queue, self._do, stop=stop, wake=asyncio.Event())
+        wake = asyncio.Event()
+        listener = asyncio.create_task(listen(self._database, WORK_CHANNEL, wake.set, stop))
+        try:
+            await self._start_timers(stop, wake)
+            await run_queue(self._queue, self._do, stop=stop, wake=wake)
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def _start_timers(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                async with self._database.transaction() as tx:
+                    for kind in self._timers:
+                        await enqueue(tx, kind, kind, {}, due_at=self._clock.now())
+                return
+            except WEATHER as error:
+                log.warning("work.weather", error=type(error).__name__)
+                await pause(_POLL_S, stop, wake)
 
     async def _do(self, row: Record) -> None:
         item = WorkItem(row["id"], row["kind"], row["business_key"], row["payload"], row["attempts"])
@@ -206,12 +266,15 @@ class WorkRunner:
             # A newer version of the program may know it; this one leaves it alone.
             raise LookupError(f"no handler for work of kind {item.kind}")
         try:
-            await handler(item)
+            again = await handler(item)
         except Retry as retry:
             delay = retry.after or backoff(item.attempts + 1, timedelta(seconds=2))
             await self._give_back(item, str(retry), delay, row["leased_until"], counted=retry.counted)
         else:
-            await self._queue.finish(item.id, row["leased_until"])
+            if again is None:
+                await self._queue.finish(item.id, row["leased_until"])
+            else:
+                await self._queue.put_off(item.id, row["leased_until"], again)
 
     async def _give_back(self, item: WorkItem, error: str, delay: timedelta, lease: datetime, *, counted: bool) -> None:
         if counted and item.attempts + 1 >= _TRIES_MAX:

@@ -1,5 +1,6 @@
 """The sandbox's two clocks: business time moves by an offset that is kept in the store."""
 
+import math
 from datetime import timedelta
 from email.utils import formatdate
 
@@ -26,7 +27,7 @@ class SandboxClock(SystemClock):
         return int(self.now().timestamp())
 
     def wall_unix(self) -> float:
-        """Wall time in seconds since 1970: signatures and the search lag use it."""
+        """Wall time in seconds since 1970: signatures, idempotency keys and the search lag use it."""
         return self.wall().timestamp()
 
     def move_to(self, exact: float) -> None:
@@ -43,11 +44,14 @@ class SandboxClock(SystemClock):
         return self._date[1]
 
 
-def parse_span(value: int | float | str) -> float:
+def parse_span(value: object) -> float:
     """Seconds of `90`, `"90"`, `"40d"`, `"2h"`, `"15m"`, `"1w"`; raises ValueError for anything else."""
-    if isinstance(value, int | float):
-        return float(value)
-    text = value.strip()
-    if text and text[-1] in _UNITS:
-        return float(text[:-1]) * _UNITS[text[-1]]
-    return float(text)
+    text = str(value).strip()
+    unit = _UNITS.get(text[-1:])
+    try:
+        seconds = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        seconds = math.nan
+    if isinstance(value, bool) or not math.isfinite(seconds):
+        raise ValueError(f"{text!r} is no span of time: seconds, or a number with s, m, h, d or w (90, 15m, 40d).")
+    return seconds

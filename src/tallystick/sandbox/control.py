@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tallystick.sandbox.advance import Advance, NotSettled
 from tallystick.sandbox.api import Api
+from tallystick.sandbox.application import Application
 from tallystick.sandbox.clock import parse_span
 from tallystick.sandbox.delivery import Deliverer
 from tallystick.sandbox.engine import Engine
@@ -28,7 +30,8 @@ _FAULTS = msgspec.json.Decoder(ApiFault | WebhookFault)
 _ENDPOINT_KEYS = frozenset({"url", "secret", "api_version", "enabled_events", "description"})
 _MOMENT_S = 1.5
 """Due moments this close count as part of what is going on: a balance transaction, a dispute."""
-_MAX_STEPS = 200_000
+_PATIENCE_S = 60.0
+_FARTHEST_S = 100 * 366 * 86400
 
 
 class Refused(Exception):
@@ -42,6 +45,8 @@ class Control:
         self._engine = engine
         self._deliverer = deliverer
         self._api = api
+        self._application = Application(engine.store)
+        self._advance = Advance(engine, deliverer, self._application)
 
     def routes(self) -> list[Route]:
         """Starlette routes, below `/_sandbox`."""
@@ -50,8 +55,9 @@ class Control:
             ("GET", "/settings", self._settings),
             ("POST", "/settings", self._change_settings),
             ("GET", "/clock", self._clock),
-            ("POST", "/clock/advance", self._advance),
+            ("POST", "/clock/advance", self._move),
             ("PUT", "/webhook_endpoints", self._upsert_endpoint),
+            ("PUT", "/application", self._register),
             ("GET", "/faults", self._faults),
             ("POST", "/faults", self._add_faults),
             ("DELETE", "/faults", self._remove_faults),
@@ -90,7 +96,7 @@ class Control:
         return JSONResponse(msgspec.to_builtins(settings))
 
     async def _clock(self, _request: Request) -> Response:
-        return JSONResponse(self._now())
+        return JSONResponse({**self._now(), "advancing": self._advance.progress()})
 
     def _now(self) -> Json:
         clock = self._engine.clock
@@ -100,45 +106,50 @@ class Control:
             "offset_s": clock.offset.total_seconds(),
         }
 
-    async def _advance(self, request: Request) -> Response:
-        """`{"by": seconds or "40d"}` or `{"to": unix or ISO 8601}`: from due moment to due moment."""
+    async def _move(self, request: Request) -> Response:
+        """`{"by": seconds or "40d"}` or `{"to": unix or ISO 8601}`: from due moment to due moment.
+
+        `timeout_s` is how long each moment may take until all that it brings is done; 504 names what is not.
+        """
         wanted = await _json(request)
         if ("by" in wanted) == ("to" in wanted):
             raise Refused('Send {"by": …} or {"to": …}.')
-        now = self._engine.clock.exact()
-        target = now + parse_span(wanted["by"]) if "by" in wanted else _moment(wanted["to"])
-        if target < now:
-            raise Refused("Business time only moves forward.")
-        # What is under way belongs to the time before the move.
-        await self.settle(timeout_s=60.0)
-        steps = 0
-        for _ in range(_MAX_STEPS):
-            moment = self.next_moment()
-            if moment is None or moment > target:
-                break
-            self._engine.move_clock(moment)
-            await self.settle(timeout_s=60.0)
-            steps += 1
-        self._engine.move_clock(target)
-        await self.settle(timeout_s=60.0)
-        return JSONResponse({**self._now(), "steps": steps})
+        by = parse_span(wanted["by"]) if "by" in wanted else None
+        to = _moment(wanted["to"]) if "to" in wanted else None
+        patience_s = parse_span(wanted.get("timeout_s", _PATIENCE_S))
 
-    def next_moment(self) -> float | None:
-        """The next moment of business time at which something is due."""
-        moments = [at for at in (self._engine.next_job_at(), self._deliverer.next_due()) if at is not None]
-        return min(moments, default=None)
+        def target_from(now: float) -> float:
+            target = now + by if by is not None else to or 0.0
+            if target < now:
+                raise Refused("Business time only moves forward.")
+            if target > now + _FARTHEST_S:
+                raise Refused("That is more than a century ahead.")
+            return target
+
+        try:
+            answer = await self._advance.move(target_from, patience_s)
+        except NotSettled as problem:
+            body = {"error": str(problem), "waiting": problem.waiting, **self._now()}
+            return JSONResponse(body, status_code=504)
+        return JSONResponse({**self._now(), **answer})
 
     async def settle(self, *, timeout_s: float, ahead_s: float = 0.0) -> bool:
         """Wait until no delivery is due or under way and no due moment lies within `ahead_s`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
         while loop.time() < end:
-            self._deliverer.pump()
-            job = self._engine.next_job_at()
-            if not self._deliverer.busy() and (job is None or job > self._engine.clock.exact() + ahead_s):
+            if self._advance.at_rest(ahead_s=ahead_s):
                 return True
             await asyncio.sleep(0.005)
         return False
+
+    async def _register(self, request: Request) -> Response:
+        """`{"url": …}` of the application that lives by this sandbox's time, or null for none."""
+        wanted = await _json(request)
+        if wanted.keys() != {"url"}:
+            raise Refused('Send {"url": …}.')
+        self._application.register(wanted["url"])
+        return JSONResponse({"url": self._application.url})
 
     async def _upsert_endpoint(self, request: Request) -> Response:
         wanted = await _json(request)
@@ -221,7 +232,10 @@ def _moment(value: Any) -> float:
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, str):
-        moment = datetime.fromisoformat(value)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise Refused("`to` is Unix seconds or an ISO 8601 time.") from None
         if moment.tzinfo is None:
             raise Refused("Say the time zone of `to`, for example with a Z at the end.")
         return moment.timestamp()

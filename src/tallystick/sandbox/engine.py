@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from tallystick.core.clock import OffsetFile
 from tallystick.sandbox import idempotency
 from tallystick.sandbox.catalog import FOLLOW_UPS, INDEXED, JOBS
 from tallystick.sandbox.clock import SandboxClock
@@ -33,7 +34,9 @@ class Engine:
         self.store = Store(config.database, INDEXED)
         self.faults = Faults()
         self.recorder = Recorder(config.record) if config.record else None
-        self._commits = 0
+        self.commits = 0
+        """How many transactions there were: what is the same before and after, between which nothing happened."""
+        self._offset_file = OffsetFile(config.clock_file) if config.clock_file else None
         self._open_account()
 
     def _open_account(self) -> None:
@@ -47,6 +50,7 @@ class Engine:
             msgspec.convert(decode(kept), Settings) if kept else Settings(api_version=self.config.api_version)
         )
         self.clock = SandboxClock(float(store.meta("clock_offset_s") or 0))
+        self._tell_offset()
         self.ids = IdMaker(account, self.clock)
         self.events = EventLog(store, self.clock, self.ids, lambda: self.settings, self.faults)
 
@@ -79,9 +83,9 @@ class Engine:
         except BaseException:
             self.events.discard()
             raise
-        self._commits += 1
-        if self._commits % _PRUNE_EVERY == 0:
-            idempotency.prune(self.store, self.clock.unix())
+        self.commits += 1
+        if self.commits % _PRUNE_EVERY == 0:
+            idempotency.prune(self.store, int(self.clock.wall_unix()))
 
     def take_fresh(self) -> list[Delivery]:
         """Deliveries committed since the last call."""
@@ -95,9 +99,14 @@ class Engine:
         return self.settings
 
     def move_clock(self, to: float) -> None:
-        """Move business time forward and remember the offset."""
+        """Move business time forward, here and for all who share it, and remember the offset."""
         self.clock.move_to(to)
         self.store.set_meta("clock_offset_s", repr(self.clock.offset.total_seconds()))
+        self._tell_offset()
+
+    def _tell_offset(self) -> None:
+        if self._offset_file is not None:
+            self._offset_file.write(self.clock.offset)
 
     def next_job_at(self) -> float | None:
         """When the next due moment is."""

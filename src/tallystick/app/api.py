@@ -1,0 +1,156 @@
+"""The API as one ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import structlog
+from fastapi import FastAPI, Header
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tallystick.app.parts import build_parts
+from tallystick.core.clock import Clock, clock_of
+from tallystick.customers.controller import CustomerController
+from tallystick.entitlements.controller import EntitlementController
+from tallystick.invoices.controller import InvoiceController
+from tallystick.notifications.controller import WebhookEndpointController
+from tallystick.notifications.hooks import Hooks
+from tallystick.payments.controller import PaymentController
+from tallystick.platform.auth import Actor, Identity, TokenVerifier
+from tallystick.platform.http import Problem, RequestFrame, install_error_handlers, json_response
+from tallystick.platform.logging import configure_logging
+from tallystick.platform.migrate import schema_is_current
+from tallystick.platform.settings import Settings
+from tallystick.products.controller import ProductController
+from tallystick.settling.controller import SETTLE_PATH, SettlingController
+from tallystick.settling.service import SettlingService
+from tallystick.subscriptions.controller import SubscriptionController
+from tallystick.ui.kit import ASSETS_PATH, assets_app
+from tallystick.webhooks.controller import WebhookController
+from tallystick.webhooks.group_commit import GroupCommitter
+
+__all__ = ["create_app"]
+
+log = structlog.get_logger()
+
+_WEBHOOK_PATH = "/api/webhooks/stripe"
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
+    """The API as one ASGI application: the inbox's route in front, everything else behind it."""
+    configure_logging(settings.log_level, settings.log_format, "api")
+    return _Application(settings, clock or clock_of(settings.clock_file))
+
+
+class _Application:
+    """Opens its parts when the server starts it, and sends webhooks past the framework."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._parts = build_parts(settings, clock, "api")
+        self._committer = GroupCommitter(self._parts.database, clock)
+        self._inbox = WebhookController(settings, self._committer, clock)
+        self._settling: SettlingController | None = None
+        if settings.clock_file is not None:
+            mails = settings.smtp_url is not None
+            settling = SettlingService(self._parts.database, clock, mails=mails, hooks=Hooks().names)
+            self._settling = SettlingController(settling)
+        self._verifier = TokenVerifier(settings)
+        self._api = FastAPI(
+            title="Tallystick",
+            version="0.1.0",
+            description="Payments on PostgreSQL and Stripe. Amounts are integers in the minor unit of their currency.",
+            lifespan=self._lifespan,
+            openapi_url="/api/openapi.json",
+            docs_url=None,
+            redoc_url=None,
+        )
+        self._api.openapi = self._openapi  # type: ignore[method-assign]  # FastAPI documents this way to extend it
+        install_error_handlers(self._api)
+        self._framed = RequestFrame(self._api, settings.request_body_max_bytes)
+        self._api.add_api_route("/healthz", self._healthz, methods=["GET"], tags=["health"])
+        self._api.add_api_route("/readyz", self._readyz, methods=["GET"], tags=["health"])
+        payments = PaymentController(self._parts.payments, self._authenticate, settings.default_currency)
+        self._api.include_router(payments.router)
+        products = ProductController(self._parts.products, self._parts.product_creation, self._authenticate)
+        self._api.include_router(products.router)
+        billing = self._parts.billing
+        self._api.include_router(InvoiceController(billing.invoices, self._authenticate).router)
+        self._api.include_router(SubscriptionController(billing.subscriptions, self._authenticate).router)
+        entitlements = EntitlementController(billing.entitlements, clock, self._authenticate)
+        self._api.include_router(entitlements.router)
+        self._api.include_router(WebhookEndpointController(self._parts.endpoints, self._identify).router)
+        customers = CustomerController(self._parts.customer_commands, self._parts.setup_commands, self._authenticate)
+        self._api.include_router(customers.router)
+        for router in self._parts.pages.routers(self._authenticate):
+            self._api.include_router(router)
+        self._api.mount(ASSETS_PATH, assets_app())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == _WEBHOOK_PATH:
+            await self._inbox(scope, receive, send)
+        elif self._settling and scope["type"] == "http" and scope["path"] == SETTLE_PATH:
+            await self._settling(scope, receive, send)
+        else:
+            await self._framed(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
+        await self._parts.database.open()
+        log.info("api.ready")
+        try:
+            yield
+        finally:
+            await self._committer.stop()
+            await self._parts.close()
+
+    async def _identify(self, authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> Identity:
+        return await self._verifier.verify(authorization)
+
+    async def _authenticate(
+        self,
+        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+        tallystick_user: Annotated[
+            str | None, Header(description="whom a `service` token acts for", max_length=255)
+        ] = None,
+        tallystick_user_email: Annotated[str | None, Header(max_length=320)] = None,
+    ) -> Actor:
+        identity = await self._verifier.verify(authorization)
+        return await self._parts.customers.actor(identity, tallystick_user, tallystick_user_email)
+
+    async def _healthz(self) -> Response:
+        """The process runs."""
+        return json_response({"status": "ok"})
+
+    async def _readyz(self) -> Response:
+        """The process can serve: the database answers and its schema is this version's."""
+        problems = []
+        try:
+            await self._parts.database.ping()
+            if not await schema_is_current(
+                self._settings.database_url.get_secret_value(), self._settings.database_schema
+            ):
+                problems.append("schema")
+        except Exception as error:  # whatever it is, the answer is the same: not ready
+            log.warning("readyz.failed", error=type(error).__name__)
+            problems.append("database")
+        if problems:
+            return json_response({"status": "unavailable", "failing": problems}, 503)
+        return json_response({"status": "ready"})
+
+    def _openapi(self) -> dict[str, Any]:
+        if self._api.openapi_schema is None:
+            schema = get_openapi(
+                title=self._api.title,
+                version=self._api.version,
+                description=self._api.description,
+                routes=self._api.routes,
+            )
+            components = schema.setdefault("components", {})
+            components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+            schema["security"] = [{"token": []}]
+            self._api.openapi_schema = schema
+        return self._api.openapi_schema

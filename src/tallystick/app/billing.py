@@ -1,0 +1,188 @@
+"""The wiring of subscriptions, invoices, dunning and access."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tallystick.entitlements.repository import EntitlementRepository
+from tallystick.entitlements.service import EntitlementService
+from tallystick.invoices.handlers import HANDLERS as INVOICE_HANDLERS
+from tallystick.invoices.repository import InvoiceRepository
+from tallystick.invoices.service import InvoiceService
+from tallystick.invoices.service_operations import invoice_operations
+from tallystick.invoices.service_record import InvoiceRecorder
+from tallystick.invoices.service_refresh import InvoiceRefresher
+from tallystick.platform.database import Database, Transaction
+from tallystick.stripe_gateway.dialect import Dialect
+from tallystick.stripe_gateway.service_invoices import InvoiceCalls
+from tallystick.stripe_gateway.service_subscriptions import SubscriptionCalls
+from tallystick.subscriptions.handlers import HANDLERS as SUBSCRIPTION_HANDLERS
+from tallystick.subscriptions.models import SubscriptionFacts
+from tallystick.subscriptions.repository import SubscriptionRepository
+from tallystick.subscriptions.repository_dunning import DunningRepository
+from tallystick.subscriptions.service import StripeSubscriptionService
+from tallystick.subscriptions.service_access import AccessKeeper, AccessWork
+from tallystick.subscriptions.service_access_told import ACCESS_FACT_TYPES, ACCESS_LOST_MAIL, AccessTeller
+from tallystick.subscriptions.service_billing import BillingRecorder
+from tallystick.subscriptions.service_cards import CARD_EXPIRING, CardKeeper
+from tallystick.subscriptions.service_change import SubscriptionChanges
+from tallystick.subscriptions.service_create import SubscriptionCreation
+from tallystick.subscriptions.service_dunning import DunningKeeper
+from tallystick.subscriptions.service_dunning_local import LocalDunning
+from tallystick.subscriptions.service_facts import SUBSCRIPTION_FACT_TYPES, SubscriptionTeller
+from tallystick.subscriptions.service_invoice_facts import INVOICE_FACT_TYPES, InvoiceTeller
+from tallystick.subscriptions.service_invoice_failures import InvoiceFailures
+from tallystick.subscriptions.service_invoice_mails import FAILED, NEEDS_ACTION, InvoiceMails
+from tallystick.subscriptions.service_mails import SubscriptionMailChecks, SubscriptionMails
+from tallystick.subscriptions.service_operations_change import subscription_operations
+from tallystick.subscriptions.service_plan import Planner
+from tallystick.subscriptions.service_preview import SubscriptionPreviews
+from tallystick.subscriptions.service_quote import SubscriptionQuotes
+from tallystick.subscriptions.service_record import SubscriptionRecorder
+from tallystick.subscriptions.service_refresh import SubscriptionRefresher
+from tallystick.subscriptions.service_terms import Terms
+
+if TYPE_CHECKING:
+    from tallystick.app.parts import Parts
+
+__all__ = ["Billing"]
+
+
+class Billing:
+    """Subscriptions, their invoices, and what they give access to."""
+
+    def __init__(self, parts: "Parts") -> None:
+        self._parts = parts
+        settings, database, clock = parts.settings, parts.database, parts.clock
+        repository, invoices = SubscriptionRepository(), InvoiceRepository()
+        calls = InvoiceCalls(parts.stripe, Dialect(settings.stripe_api_version))
+        self.invoices = InvoiceService(database, calls, invoices, parts.customers, parts.attempts)
+        self.entitlements = EntitlementService(
+            database, clock, EntitlementRepository(), parts.customers, parts.products
+        )
+        mails = SubscriptionMails(clock, parts.customers, parts.products, parts.notifications, settings.billing_url)
+        teller = AccessTeller(parts.customers, self.entitlements, mails, parts.outbound)
+        self.dunning = DunningKeeper(clock, settings, DunningRepository(), parts.customers)
+        self.cards = CardKeeper(database, clock, repository, parts.customers, mails)
+        followers = [self.dunning.plan, self.cards.plan]
+        access = AccessKeeper(clock, settings, self.invoices, parts.customers, self.entitlements, teller, followers)
+        self.access = AccessWork(
+            database, clock, repository, self.entitlements, self.invoices, access, parts.registry.fetch
+        )
+        parts.outbound.types.register(ACCESS_FACT_TYPES)
+        parts.notifications.register_check(ACCESS_LOST_MAIL, self.access.still_lost)
+        parts.notifications.register_check(CARD_EXPIRING, self.cards.still_expires)
+        invoice_mails = InvoiceMails(
+            database,
+            clock,
+            self.invoices,
+            parts.customers,
+            parts.products,
+            parts.payments,
+            parts.attempts,
+            self.dunning,
+            parts.notifications,
+            settings.billing_url,
+        )
+        self.invoice_failures = InvoiceFailures(database, clock, self.invoices, parts.payments, parts.registry.fetch)
+        self.recorder = BillingRecorder(
+            clock,
+            InvoiceRecorder(clock, invoices, parts.customers),
+            repository,
+            access,
+            self.invoice_failures,
+            invoice_mails,
+            InvoiceTeller(self.invoices, parts.customers, parts.payments, parts.outbound),
+        )
+        parts.outbound.types.register(INVOICE_FACT_TYPES)
+        for template in (FAILED, NEEDS_ACTION):
+            parts.notifications.register_check(template, invoice_mails.still_unpaid)
+        operations = invoice_operations(clock, parts.stripe, calls, invoices, self.recorder.record, parts.webhooks)
+        parts.attempts.register(operations)
+        recorder = SubscriptionRecorder(
+            clock,
+            settings,
+            repository,
+            parts.customers,
+            parts.attempts,
+            mails,
+            SubscriptionTeller(parts.customers, parts.outbound),
+            access,
+        )
+        self._wire_subscriptions(database, repository, recorder)
+        for event_type, translate in INVOICE_HANDLERS.items():
+            parts.registry.register(event_type, translate, self.recorder.record)
+        refresher = InvoiceRefresher(
+            database, parts.stripe, calls, invoices, self.recorder.record, parts.registry.fetch, parts.webhooks
+        )
+        for prefix in InvoiceRefresher.PREFIXES:
+            parts.registry.register_fetch(prefix, refresher.fetch)
+
+    def _wire_subscriptions(
+        self, database: Database, repository: SubscriptionRepository, recorder: SubscriptionRecorder
+    ) -> None:
+        """The mirror of subscriptions."""
+        parts = self._parts
+
+        async def record(tx: Transaction, facts: Sequence[SubscriptionFacts]) -> None:
+            await recorder.record(tx, facts)
+
+        parts.outbound.types.register(SUBSCRIPTION_FACT_TYPES)
+        for template, holds in SubscriptionMailChecks(database, repository).checks.items():
+            parts.notifications.register_check(template, holds)
+        for event_type, translate in SUBSCRIPTION_HANDLERS.items():
+            parts.registry.register(event_type, translate, record)
+        calls = SubscriptionCalls(parts.stripe, Dialect(parts.settings.stripe_api_version))
+        self.subscription_refresher = SubscriptionRefresher(
+            database,
+            parts.stripe,
+            calls,
+            repository,
+            recorder,
+            parts.customer_refresher,
+            parts.webhooks,
+        )
+        parts.registry.register_fetch(SubscriptionRefresher.PREFIX, self.subscription_refresher.fetch)
+        self._wire_subscription_commands(calls, repository, recorder)
+
+    def _wire_subscription_commands(
+        self, calls: SubscriptionCalls, repository: SubscriptionRepository, recorder: SubscriptionRecorder
+    ) -> None:
+        parts = self._parts
+        settings, database, refresher = parts.settings, parts.database, self.subscription_refresher
+        parts.attempts.register(
+            subscription_operations(
+                parts.clock, parts.stripe, calls, parts.customers, repository, recorder, parts.webhooks
+            )
+        )
+        terms = Terms(parts.stripe, calls, parts.products)
+        previews = SubscriptionPreviews(settings, parts.clock, calls, Planner(settings, terms))
+        creation = SubscriptionCreation(settings, calls, parts.customers, terms, repository, refresher, parts.attempts)
+        self.subscription_changes = SubscriptionChanges(
+            database, parts.clock, terms, previews, repository, refresher, parts.attempts
+        )
+        self.subscriptions = StripeSubscriptionService(
+            database,
+            parts.stripe,
+            calls,
+            repository,
+            creation,
+            self.subscription_changes,
+            previews,
+            SubscriptionQuotes(database, parts.clock, calls, creation, refresher),
+            self.invoices,
+            self.entitlements,
+            self.dunning,
+        )
+        self.local_dunning = LocalDunning(
+            database,
+            parts.clock,
+            settings,
+            parts.stripe,
+            repository,
+            DunningRepository(),
+            self.dunning,
+            self.invoices,
+            parts.customers,
+            self.subscription_changes.cancel_unpaid,
+            parts.registry.fetch,
+        )

@@ -1,0 +1,1 @@
+"""What is still to be done: the sandbox asks before it moves business time on."""
