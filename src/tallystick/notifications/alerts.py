@@ -16,6 +16,14 @@ ALERT_PREFIX = "alert."
 _ORDER = (
     "event_type",
     "event_id",
+    "user",
+    "customer",
+    "other_customer",
+    "subscription",
+    "other_subscription",
+    "invoice",
+    "webhook_endpoint",
+    "failing_since",
     "dispute",
     "refund",
     "payment_id",
@@ -27,7 +35,7 @@ _ORDER = (
     "template",
     "error",
 )
-_MOMENTS = frozenset({"due_by"})
+_MOMENTS = frozenset({"due_by", "failing_since"})
 
 
 @dataclass(frozen=True, slots=True)

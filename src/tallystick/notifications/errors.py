@@ -1,8 +1,16 @@
-"""What can go wrong with webhook endpoints."""
+"""What can go wrong with webhook endpoints, and with sending mails again."""
 
-from tallystick.core.errors import Conflict, DomainError, InvalidRequest
+from tallystick.core.errors import Conflict, DomainError, InvalidRequest, NotFound
 
-__all__ = ["EndpointDisabled", "EventTypeUnknown", "TooManyEndpoints", "UrlRefused"]
+__all__ = [
+    "EndpointDisabled",
+    "EventTypeUnknown",
+    "MailNotDead",
+    "MailNotFound",
+    "RecipientInvalid",
+    "TooManyEndpoints",
+    "UrlRefused",
+]
 
 
 class UrlRefused(InvalidRequest):
@@ -27,3 +35,20 @@ class EndpointDisabled(Conflict):
     code = "WEBHOOK_ENDPOINT_DISABLED"
     title = "The webhook endpoint is switched off"
     action = "Switch it on with PUT {'enabled': true} first."
+
+
+class MailNotFound(NotFound):
+    title = "There is no such mail."
+    action = "`tallystick mails list` shows them."
+
+
+class MailNotDead(Conflict):
+    code = "MAIL_NOT_DEAD"
+    title = "The mail was not given up"
+    action = "A mail that is queued is sent by itself; look at it with `tallystick mails show`."
+
+
+class RecipientInvalid(InvalidRequest):
+    code = "RECIPIENT_INVALID"
+    title = "This is not an e-mail address"
+    action = "Give the address with --to."

@@ -47,6 +47,21 @@ class Formats:
         clock = format_time(_utc(at).time(), "short", locale=locale)
         return pattern.replace("{1}", self.date(at)).replace("{0}", clock) + " UTC"
 
+    def period(self, start: str | None, end: str | None) -> str | None:
+        """The days (UTC) from one RFC 3339 time to another, for example `4. März – 4. Apr. 2026`; None if not known."""
+        from babel.dates import format_interval
+
+        if not start or not end:
+            return None
+        first, last = _utc(start).date(), _utc(end).date()
+        return format_interval(first, last, "yMMMd", locale=self._known())
+
+    def month(self, year: int, month: int) -> str:
+        """A month, for example `März 2026`."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("yMMMM", datetime(year, month, 1, tzinfo=UTC), locale=self._known())
+
     def card(self, brand: str | None, last4: str | None) -> str | None:
         """`Visa •••• 4242`, or None when too little is known."""
         if not last4:

@@ -26,13 +26,13 @@ class TextError(Exception):
 
 
 class Catalogue:
-    """All texts of all languages.
+    """All texts of all languages, of mails or of what else has a folder of texts.
 
     Raises TextError when an operator's file is not a JSON object of texts.
     """
 
-    def __init__(self, override_dir: Path | None = None) -> None:
-        self._texts = {path.stem: _read(path) for path in sorted(_TEXTS.glob("*.json"))}
+    def __init__(self, override_dir: Path | None = None, *, texts: Path = _TEXTS) -> None:
+        self._texts = {path.stem: _read(path) for path in sorted(texts.glob("*.json"))}
         fallback = self._texts[_FALLBACK]
         for path in sorted((override_dir / "texts").glob("*.json")) if override_dir else ():
             self._texts[path.stem] = {**fallback, **self._texts.get(path.stem, {}), **_read(path)}

@@ -7,11 +7,41 @@ from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
+from msgspec import Struct
+
 from tallystick.platform.database import Record
 
-__all__ = ["TEMPLATES", "Mail", "MailRequest", "MailState", "NewMail", "RenderedMail", "UnknownTemplate"]
+__all__ = [
+    "TEMPLATES",
+    "Mail",
+    "MailRequest",
+    "MailState",
+    "NewMail",
+    "RenderedMail",
+    "StoredMail",
+    "UnknownTemplate",
+]
 
-TEMPLATES = frozenset({"payment_confirmation", "payment_failed", "refund", "refund_failed", "staff_alert"})
+TEMPLATES = frozenset(
+    {
+        "card_expiring",
+        "invoice_action_required",
+        "invoice_payment_failed",
+        "invoice_receipt",
+        "payment_confirmation",
+        "payment_failed",
+        "refund",
+        "refund_failed",
+        "staff_alert",
+        "subscription_access_lost",
+        "subscription_cancel_scheduled",
+        "subscription_canceled",
+        "subscription_paused",
+        "subscription_resumed",
+        "subscription_welcome",
+        "trial_ending",
+    }
+)
 """The mails there are; each is a folder of `templates/` and a section of every file of `texts/`."""
 
 
@@ -86,6 +116,26 @@ class Mail:
             message_id=row["message_id"],
             attempts=row["attempts"],
         )
+
+
+class StoredMail(Struct, frozen=True):
+    """A row of the outbox as an operator sees it. `not_before` is wall time: when it is tried next."""
+
+    id: UUID
+    business_key: str
+    template: str
+    recipient: str
+    locale: str
+    state: str
+    subject: str | None
+    attempts: int
+    last_error: str | None
+    due_at: datetime
+    not_before: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    message_id: str | None
+    context: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

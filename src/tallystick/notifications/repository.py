@@ -6,10 +6,9 @@ from uuid import UUID
 
 from tallystick.notifications.models import MailState, NewMail
 from tallystick.platform.database import Transaction
+from tallystick.platform.work import MAIL_CHANNEL
 
 __all__ = ["MAIL_CHANNEL", "MailRepository"]
-
-MAIL_CHANNEL = "tallystick_mail"
 
 
 class MailRepository:

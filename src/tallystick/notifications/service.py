@@ -263,7 +263,8 @@ class NotificationService:
             if closed and mail.template != _STAFF_ALERT:
                 kind = f"{ALERT_PREFIX}mail_dead"
                 payload = {"mail_id": str(mail.id), "template": mail.template, "error": error}
-                await enqueue(tx, kind, f"{kind}:{mail.id}", payload, due_at=now)
+                # Named by its time, too: a mail that was sent again may be given up again.
+                await enqueue(tx, kind, f"{kind}:{mail.id}:{int(now.timestamp())}", payload, due_at=now)
 
 
 class _PatientQueue(Queue):

@@ -82,7 +82,7 @@ def test_each_mail_renders_in_each_language(renderer: Renderer, template: str, l
     assert "prefers-color-scheme: dark" in mail.html
     assert "max-width: 480px" in mail.html
     assert not {"img", "script", "link", "iframe"} & set(page.tags)
-    assert "http" not in mail.html
+    assert not re.search(r"src=|url\(|@import", mail.html)
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
@@ -180,6 +180,16 @@ def test_alerts_of_each_kind_say_what_happened_and_what_to_do(renderer: Renderer
         },
         "mail_dead": {"mail_id": "0197e4a1-5c3e-7d20-9b54-3f1c0a7d6e21", "template": "refund", "error": "550 no"},
         "refund_failed": {"refund": "re_1", "amount": 1050, "currency": "usd", "reason": None, "payment_id": "p"},
+        "second_customer": {"user": "ann", "customer": "cus_2", "other_customer": "cus_1"},
+        "invoice_not_finalized": {"invoice": "in_1", "customer": "cus_1", "amount": 1000, "currency": "usd"},
+        "second_subscription": {"user": "ann", "subscription": "sub_2", "other_subscription": "sub_1"},
+        "subscription_unclaimed": {"subscription": "sub_3", "customer": "cus_9"},
+        "dunning_stuck": {"invoice": "in_1", "subscription": "sub_1", "error": "500 from Stripe"},
+        "webhook_endpoint_disabled": {
+            "webhook_endpoint": "0197e4a1-5c3e-7d20-9b54-3f1c0a7d6e21",
+            "failing_since": "2026-03-01T08:00:00+00:00",
+            "error": "503",
+        },
         "brand_new": {"count": 3, "since": None, "queue_name": "mails"},
     }
     shown = {
@@ -194,7 +204,11 @@ def test_alerts_of_each_kind_say_what_happened_and_what_to_do(renderer: Renderer
     assert "&lt;such&gt;" in letter.html
     assert "bob@" not in letter.text + letter.html
     assert "sk_test_abc" not in letter.text + letter.html
-    assert "brand_new" in shown["brand_new"].subject
+    assert [kind for kind, mail in shown.items() if kind in mail.subject] == ["brand_new"]
+    for kind, payload in payloads.items():
+        facts = [str(value) for name, value in payload.items() if value and name not in ("error", "amount", "currency")]
+        assert all(fact in shown[kind].text for fact in facts if "T08" not in fact)
+    assert "2026-03-01T08" not in shown["webhook_endpoint_disabled"].text
     assert "Queue name" in shown["brand_new"].text
     assert "Since" not in shown["brand_new"].text
 
