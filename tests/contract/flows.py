@@ -150,6 +150,10 @@ def account(box: Box, api: Sdk) -> None:
     v1.webhook_endpoints.list()
     v1.webhook_endpoints.delete(endpoint)
     v1.tokens.create({"card": CARD})
+    form = "&".join(f"payment_method_data[card][{key}]={value}" for key, value in CARD.items())
+    browser = {"Authorization": "Bearer pk_test_1"}
+    made = box.request("POST", "/v1/confirmation_tokens", f"payment_method_data[type]=card&{form}", browser)
+    v1.confirmation_tokens.retrieve(made.body["id"])
     box.advance("8d")
     for event in v1.events.list({"limit": 100}).auto_paging_iter():
         v1.events.retrieve(event.id)

@@ -30,7 +30,7 @@ class TestManualInvoices:
         assert lines_of(draft) == [("900", 900), ("700", 700)]
         final = v1.invoices.finalize_invoice(draft.id)
         assert (final.status, final.amount_due, final.attempted) == ("open", 1600, False)
-        assert final.hosted_invoice_url.startswith("https://")
+        assert (final.hosted_invoice_url + "/pdf", "/invoice/acct_" in final.invoice_pdf) == (final.invoice_pdf, True)
         assert error(v1.invoices.finalize_invoice, draft.id)["code"] == "invoice_not_editable"
         assert error(v1.invoices.update, draft.id, {"description": "x"})["code"] == "invoice_not_editable"
         v1.invoices.update(draft.id, {"metadata": {"a": "b"}})

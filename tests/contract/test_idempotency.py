@@ -64,12 +64,10 @@ class TestIdempotency:
         third = box.post("/v1/customers", "name=A", Idempotency_Key="slow-1")
         assert third.body["id"] == answers[0].body["id"]
 
-    def test_keys_live_a_day_of_business_time(self, box: Box) -> None:
+    def test_a_key_outlives_a_move_of_business_time(self, box: Box) -> None:
         first = box.post("/v1/customers", "name=A", Idempotency_Key="day-1").body["id"]
-        box.advance("23h")
+        box.advance("40d")
         assert box.post("/v1/customers", "name=A", Idempotency_Key="day-1").body["id"] == first
-        box.advance("2h")
-        assert box.post("/v1/customers", "name=A", Idempotency_Key="day-1").body["id"] != first
 
     def test_no_effect_on_get_and_delete(self, shared_box: Box, api: Sdk) -> None:
         customer = api.v1.customers.create({})

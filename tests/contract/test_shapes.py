@@ -94,6 +94,9 @@ def test_the_official_specs_of_near_versions(checker: ModuleType, recorded: tupl
     """Stripe's own OpenAPI files know integers and lengths; they are of a little before each version."""
     version, documents = recorded
     near = {"2023-10-16": "2023-08-16", "2026-10-28.endive": "2026-08-26.dahlia"}[version]
+    if version == OLDEST:
+        # Confirmation tokens came between the two.
+        documents = [item for item in documents if item.get("object") != "confirmation_token"]
     found = problems(checker, near, documents, strict=False)
     assert not found, "\n".join(f"{count} x {problem}" for problem, count in found.most_common(60))
 

@@ -144,6 +144,8 @@ def test_the_page(shared_box: Box, api: Sdk) -> None:
         "redirect_status": ["succeeded"],
     }
     assert shared_box.request("GET", path).status == 409
+    twice = shared_box.post(f"/_sandbox/authenticate/{intent.id}/fail", form)
+    assert (twice.status, twice.headers["location"]) == (303, done.headers["location"])
 
 
 def test_events_of_a_challenge(box: Box) -> None:

@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--api-version", default=OLDEST, help="the account's default version")
     parser.add_argument("--record", type=Path, help="append each distinct answer and event to this file")
     parser.add_argument("--open-control", action="store_true", help="let other machines use /_sandbox")
+    parser.add_argument("--clock-file", type=Path, help="tell how far business time is ahead in this file")
     options = parser.parse_args()
     run(
         host=options.host,
@@ -24,6 +25,7 @@ def main() -> None:
         api_version=options.api_version,
         record=options.record,
         open_control=options.open_control,
+        clock_file=options.clock_file,
     )
 
 

@@ -20,7 +20,7 @@ from tallystick.sandbox.events import Cause
 from tallystick.sandbox.expand import expand
 from tallystick.sandbox.faults import ApiFault
 from tallystick.sandbox.params import decode_form, validate
-from tallystick.sandbox.resources.intents import reduced
+from tallystick.sandbox.resources.intents import check_expand, reduced
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json, canonical, decode, encode
 from tallystick.sandbox.versions import check_version, render
@@ -156,7 +156,7 @@ class Api:
         return answer
 
     def _execute(self, call: Call, route: Route, ids: list[str], raw: Json) -> Answer:
-        key, request, now = call.key, "", self._engine.clock.unix()
+        key, request, now = call.key, "", int(self._engine.clock.wall_unix())
         if key is not None:
             idempotency.check_key(key)
             request = idempotency.fingerprint(call.path, raw)
@@ -198,6 +198,9 @@ class Api:
         if value["object"] != "event" and not call.path.startswith("/v1/events"):
             value = render(value, call.version, ctx.store.last_form)
         if paths:
+            if call.publishable:
+                check_expand(paths)
+
             # What can be expanded is what the version prints.
             def shown(ctx: Context, found: Any) -> Any:
                 found = fresh(ctx, found) if isinstance(found, dict) and "object" in found else found

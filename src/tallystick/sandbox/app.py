@@ -10,7 +10,9 @@ from tallystick.sandbox.engine import Engine
 from tallystick.sandbox.pages.acting import Stage
 from tallystick.sandbox.pages.challenge import ChallengePage
 from tallystick.sandbox.pages.checkout import CheckoutPage
+from tallystick.sandbox.pages.invoice import InvoicePage
 from tallystick.sandbox.pages.portal import PortalPage
+from tallystick.sandbox.pages.stripe_js import StripeJs
 from tallystick.sandbox.settings import SandboxConfig
 from tallystick.ui.kit import ASSETS_PATH, assets_app
 
@@ -31,6 +33,8 @@ class Sandbox:
         routes: list[Route | Mount] = [
             Mount("/_sandbox", routes=[*control.routes(), *customer_pages]),
             Mount(ASSETS_PATH, app=assets_app()),
+            *StripeJs(self.engine).routes(),
+            *InvoicePage(stage).routes(),
         ]
         self._rest = Starlette(routes=routes)
 

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-__all__ = ["BankAccount", "by_fingerprint", "by_iban", "by_number", "by_token"]
+__all__ = ["BankAccount", "by_fingerprint", "by_iban", "by_number", "by_token", "numbers"]
 
 US, SEPA = "us_bank_account", "sepa_debit"
 
@@ -58,6 +58,11 @@ _BY_FINGERPRINT = {account.fingerprint: account for account in _ACCOUNTS}
 def by_token(token: str) -> BankAccount | None:
     """The account of `pm_usBankAccount_…` or `pm_sepaDebit_…`."""
     return _BY_TOKEN.get(token)
+
+
+def numbers() -> list[str]:
+    """Every account number and IBAN that is a test account's."""
+    return list(_BY_NUMBER)
 
 
 def by_number(number: str) -> BankAccount | None:

@@ -110,6 +110,17 @@ class Deliverer:
         moments = [heap[0][0] for endpoint, heap in self._waiting.items() if heap and endpoint in known]
         return min(moments, default=None)
 
+    def unfinished(self, most: int = 20) -> list[str]:
+        """What `busy` is about, for people."""
+        rows = self._engine.store.execute(
+            "SELECT o.body, d.endpoint FROM deliveries d JOIN objects o ON o.seq = d.event_seq "
+            "WHERE d.state = 'pending' AND d.due_at <= ? ORDER BY d.due_at LIMIT ?",
+            self._engine.clock.exact(),
+            most,
+        ).fetchall()
+        known = self._engine.events.endpoints()
+        return [f"webhook {decode(body)['type']} to {known[to].url}" for body, to in rows if to in known]
+
     def busy(self) -> bool:
         """Whether anything is due or under way."""
         due = self.next_due()

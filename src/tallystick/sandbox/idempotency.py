@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the first answer is kept for 24 hours of business time and replayed."""
+"""`Idempotency-Key`: the first answer is kept for 24 hours of wall time and replayed."""
 
 import hashlib
 from dataclasses import dataclass

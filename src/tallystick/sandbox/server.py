@@ -45,6 +45,7 @@ def run(
     record: Path | None = None,
     public_url: str | None = None,
     open_control: bool = False,
+    clock_file: Path | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. `api_version` is the account's default where `database` is new."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -54,5 +55,6 @@ def run(
         public_url=public_url or f"http://{host}:{port}",
         record=record,
         open_control=open_control,
+        clock_file=clock_file,
     )
     make_server(config, host=host, port=port).run()

@@ -17,7 +17,8 @@ class SandboxConfig:
 
     `database` is a file or `:memory:`. `api_version` is the account's default where the store has none yet.
     `public_url` is where browsers reach the sandbox, for links made outside a request. `record` appends
-    every distinct answer and event to a file. `open_control` lets other machines use `/_sandbox/*`.
+    every distinct answer and event to a file. `open_control` lets other machines use `/_sandbox/*`. `clock_file`
+    tells the application's processes on this machine how far business time is ahead (their CLOCK_FILE).
     """
 
     database: str = ":memory:"
@@ -25,6 +26,7 @@ class SandboxConfig:
     public_url: str = "http://127.0.0.1:12111"
     record: Path | None = None
     open_control: bool = False
+    clock_file: Path | None = None
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -230,6 +230,11 @@ def _payment_method(value: Json) -> Json:
     return value
 
 
+def _confirmation_token(value: Json) -> Json:
+    preview = _without(_payment_method(value["payment_method_preview"]), "customer")
+    return {**_without(value, "payment_method_options"), "payment_method_preview": preview}
+
+
 def _payment_intent(value: Json) -> Json:
     value = _without(
         value,
@@ -311,6 +316,7 @@ _CHANGES: dict[str, Callable[[Json], Json]] = {
     "balance": _balance,
     "balance_transaction": _balance_transaction,
     "charge": _charge,
+    "confirmation_token": _confirmation_token,
     "customer": _customer,
     "dispute": _dispute,
     "payment_intent": _payment_intent,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tallystick.sandbox import idempotency
 from tallystick.sandbox.clock import SandboxClock, parse_span
 from tallystick.sandbox.delivery import retry_delay, signature_header
 from tallystick.sandbox.errors import ApiError
@@ -85,6 +86,23 @@ def test_signature() -> None:
 @pytest.mark.parametrize(("text", "seconds"), [(90, 90), ("90", 90), ("40d", 3_456_000), ("2h", 7200), ("1w", 604_800)])
 def test_spans(text: int | str, seconds: int) -> None:
     assert parse_span(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "d", "soon", "4y", "nan", "inf", "1e999d", True, None])
+def test_what_is_no_span(text: object) -> None:
+    with pytest.raises(ValueError, match="no span of time"):
+        parse_span(text)
+
+
+def test_idempotency_keys_live_a_day() -> None:
+    store = Store(":memory:", {})
+    idempotency.keep(store, "k", "POST", idempotency.Saved(200, b"{}", "req_1"), now=1000)
+    idempotency.prune(store, now=1000 + 86_400)
+    assert idempotency.find(store, "k", "POST", now=1000 + 86_400) is not None
+    assert idempotency.find(store, "k", "POST", now=1001 + 86_400) is None
+    idempotency.prune(store, now=1001 + 86_400)
+    assert idempotency.find(store, "k", "POST", now=1000) is None
+    store.close()
 
 
 def test_business_time_never_goes_back() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from tallystick.sandbox.shapes import Json, canonical, clone, decode
 from tallystick.sandbox.versions import check_version, render
 from tallystick.ui.kit import page_environment, security_headers
 
-__all__ = ["Stage", "card_of", "in_words", "interval", "origin_of", "read", "see_other", "wants_json"]
+__all__ = ["Stage", "card_of", "day", "in_words", "interval", "origin_of", "read", "see_other", "wants_json"]
 
 _EXPIRY = re.compile(r"\s*(\d{1,2})\s*[/\- ]\s*(\d{2}|\d{4})\s*\Z")
 
@@ -59,11 +60,15 @@ class Stage:
             found = ctx.store.get(object_id)
             return clone(found) if found is not None else None
 
-    def page(self, template: str, status: int, *allowed: str, **values: Any) -> Response:
-        """A page; its forms may end at the origins of the URLs `allowed`."""
+    def html(self, template: str, **values: Any) -> str:
+        """A template of this folder, filled in."""
         if self._templates is None:
             self._templates = page_environment(Path(__file__).parent / "templates")
-        html = self._templates.get_template(template).render(**values)
+        return self._templates.get_template(template).render(**values)
+
+    def page(self, template: str, status: int, *allowed: str, **values: Any) -> Response:
+        """A page; its forms may end at the origins of the URLs `allowed`."""
+        html = self.html(template, **values)
         # Browsers check where a form's answer redirects to against the policy.
         origins = sorted({origin for url in allowed if (origin := origin_of(url))})
         return HTMLResponse(html, status, headers=security_headers(form_action=" ".join(["'self'", *origins])))
@@ -130,6 +135,12 @@ def card_of(form: Json) -> Json:
         )  # fmt: skip
     number, cvc = form.get("number", "").strip(), form.get("cvc", "").strip()
     return {"number": number, "exp_month": int(match[1]), "exp_year": int(match[2]), "cvc": cvc}
+
+
+def day(moment: int) -> str:
+    """`December 31, 2026`."""
+    found = datetime.fromtimestamp(moment, UTC)
+    return f"{found:%B} {found.day}, {found.year}"
 
 
 def interval(recurring: Json | None) -> str:

@@ -1,4 +1,8 @@
-"""The 3D Secure challenge: a page where the customer's bank asks, with *complete* and *fail*."""
+"""The 3D Secure challenge: a page where the customer's bank asks, with *complete* and *fail*.
+
+Alone it is a stop between two pages of the shop; with `origin` it is the inside of Stripe.js's modal dialog, and
+tells the page of that origin how it went.
+"""
 
 import hmac
 from pathlib import Path
@@ -12,12 +16,14 @@ from starlette.routing import Route
 from tallystick.core.money import format_money
 from tallystick.sandbox.delivery import Deliverer
 from tallystick.sandbox.engine import Engine
+from tallystick.sandbox.pages.stripe_js import framed_by, script_url
 from tallystick.sandbox.resources import payment_flow, setup_intents
 from tallystick.sandbox.shapes import Json
 from tallystick.ui.kit import page_environment, security_headers
 
 __all__ = ["ChallengePage"]
 
+_OUTCOMES = ("complete", "fail")
 _REDIRECT_STATUS = {
     "succeeded": "succeeded",
     "requires_capture": "succeeded",
@@ -42,57 +48,60 @@ class ChallengePage:
         ]
 
     async def _show(self, request: Request) -> Response:
+        origin = request.query_params.get("origin", "")
         with self._engine.unit() as ctx:
             intent = self._find(ctx.store.get(request.path_params["intent"]))
             if intent is None or not _knows_secret(intent, request.query_params.get("client_secret", "")):
-                return self._page("There is no such payment.", None, "", 404)
+                return self._page("There is no such payment.", None, "", 404, origin)
             waiting = intent["status"] == "requires_action"
             message = "" if waiting else "This payment is not waiting for a confirmation any more."
-            target = _return_url(intent, ctx.store.note(intent["id"], "return_url"))
-        return self._page(message, intent, target, 200 if waiting else 409)
+            target = ctx.store.note(intent["id"], "return_url") or ""
+        return self._page(message, intent, target, 200 if waiting else 409, origin)
 
     async def _decide(self, request: Request) -> Response:
-        outcome = request.path_params["outcome"]
         as_json = "application/json" in request.headers.get("accept", "")
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
         secret = form.get("client_secret") or request.query_params.get("client_secret", "")
         with self._engine.unit(base_url=f"{request.url.scheme}://{request.url.netloc}") as ctx:
             intent = self._find(ctx.store.get(request.path_params["intent"]))
-            if intent is None or outcome not in ("complete", "fail"):
-                return _answer_missing(as_json=as_json)
             # Tests act for the customer without the secret; a browser must have been sent here.
-            if not as_json and not _knows_secret(intent, secret):
-                return _answer_missing(as_json=False)
-            if intent["status"] != "requires_action":
+            if (
+                intent is None
+                or request.path_params["outcome"] not in _OUTCOMES
+                or not (as_json or _knows_secret(intent, secret))
+            ):
+                return _answer_missing(as_json=as_json)
+            waiting = intent["status"] == "requires_action"
+            if as_json and not waiting:
                 return JSONResponse({"error": f"The intent has a status of {intent['status']}."}, status_code=409)
-            target = _return_url(intent, ctx.store.note(intent["id"], "return_url"))
-            act = payment_flow.authenticate if intent["object"] == "payment_intent" else setup_intents.authenticate
-            act(ctx, intent, success=outcome == "complete")
-            status, kind = intent["status"], intent["object"]
-            intent_id, client_secret = intent["id"], intent["client_secret"]
+            target = ctx.store.note(intent["id"], "return_url") or ""
+            # The second click of two finds it decided, and leads to the same end.
+            if waiting:
+                act = payment_flow.authenticate if intent["object"] == "payment_intent" else setup_intents.authenticate
+                act(ctx, intent, success=request.path_params["outcome"] == "complete")
+            decided = {key: intent[key] for key in ("id", "object", "status", "client_secret")}
         self._deliverer.add(self._engine.take_fresh())
         if as_json:
-            return JSONResponse({"id": intent_id, "object": kind, "status": status})
-        if not target:
-            return self._page("Done. You can close this window.", None, "", 200)
-        result = {
-            kind: intent_id,
-            f"{kind}_client_secret": client_secret,
-            "redirect_status": _REDIRECT_STATUS.get(status, "failed"),
-        }
-        return RedirectResponse(_with_query(target, result), status_code=303)
+            return JSONResponse({key: decided[key] for key in ("id", "object", "status")})
+        if form.get("origin") or not target:
+            return self._page("Done. You can close this window.", None, "", 200, form.get("origin", ""))
+        return RedirectResponse(_with_query(target, _result(decided)), status_code=303)
 
     @staticmethod
     def _find(intent: Json | None) -> Json | None:
         return intent if intent and intent["object"] in ("payment_intent", "setup_intent") else None
 
-    def _page(self, message: str, intent: Json | None, target: str, status: int) -> Response:
+    def _page(self, message: str, intent: Json | None, target: str, status: int, origin: str) -> Response:
         if self._templates is None:
             self._templates = page_environment(Path(__file__).parent / "templates")
         amount = format_money(intent["amount"], intent["currency"]) if intent and "amount" in intent else None
+        framed = framed_by(origin, script_src="'self'")
         html = self._templates.get_template("challenge.html").render(
-            message=message, intent=intent, amount=amount, client_secret=intent["client_secret"] if intent else ""
-        )
+            message=message, intent=intent, amount=amount, client_secret=intent["client_secret"] if intent else "",
+            origin=origin if framed else "", script=script_url("challenge.js"), style=script_url("pages.css"),
+        )  # fmt: skip
+        if framed:
+            return HTMLResponse(html, status, headers=framed)
         # The answer to the form redirects to the shop; browsers check that against the policy too.
         parts = urlsplit(target)
         shop = f" {parts.scheme}://{parts.netloc}" if parts.netloc else ""
@@ -109,9 +118,14 @@ def _knows_secret(intent: Json, secret: str) -> bool:
     return hmac.compare_digest(secret.encode(), intent["client_secret"].encode())
 
 
-def _return_url(intent: Json, noted: str | None) -> str:
-    action = (intent["next_action"] or {}).get("redirect_to_url") or {}
-    return action.get("return_url") or noted or ""
+def _result(decided: Json) -> dict[str, str]:
+    """What Stripe adds to the return_url."""
+    kind: str = decided["object"]
+    return {
+        kind: decided["id"],
+        f"{kind}_client_secret": decided["client_secret"],
+        "redirect_status": _REDIRECT_STATUS.get(decided["status"], "failed"),
+    }
 
 
 def _with_query(url: str, values: dict[str, str]) -> str:

@@ -1,7 +1,6 @@
 """The Billing Portal: `/_sandbox/portal/{session}`, and `POST …/{action}` for those without a browser."""
 
 import hmac
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -11,7 +10,7 @@ from starlette.routing import Route
 from tallystick.core.money import format_money
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.errors import ApiError
-from tallystick.sandbox.pages.acting import Stage, card_of, in_words, interval, read, see_other, wants_json
+from tallystick.sandbox.pages.acting import Stage, card_of, day, in_words, interval, read, see_other, wants_json
 from tallystick.sandbox.pages.portal_actions import ACTIONS, features
 from tallystick.sandbox.resources import billing_portal_sessions, price_amounts
 from tallystick.sandbox.shapes import Json
@@ -141,7 +140,7 @@ def _shown(ctx: Context, subscription: Json, allowed: Json) -> Json:
         "status": subscription["status"].replace("_", " "),
         "tone": "warn" if ends else _TONE.get(subscription["status"], ""),
         "ends": ends,
-        "until": _day(subscription["cancel_at"] or until),
+        "until": day(subscription["cancel_at"] or until),
         "choices": [
             {"id": price["id"], "text": f"{_product_name(ctx, price)}: {_price_text(ctx, price, 1)}"}
             for price_id in choices
@@ -177,7 +176,8 @@ def _shown_invoices(ctx: Context, customer: Json) -> list[Json]:
     found = ctx.store.find("invoice", "customer", customer["id"])[::-1]
     return [
         {
-            "date": _day(invoice["created"]),
+            "date": day(invoice["created"]),
+            "url": invoice["hosted_invoice_url"] or "",
             "number": invoice["number"] or "",
             "amount": format_money(invoice["total"], invoice["currency"]),
             "status": invoice["status"],
@@ -186,8 +186,3 @@ def _shown_invoices(ctx: Context, customer: Json) -> list[Json]:
         for invoice in found
         if invoice["status"] not in ("draft", "void")
     ][:_MOST]
-
-
-def _day(moment: int) -> str:
-    day = datetime.fromtimestamp(moment, UTC)
-    return f"{day:%B} {day.day}, {day.year}"

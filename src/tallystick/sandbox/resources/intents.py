@@ -9,7 +9,16 @@ from tallystick.sandbox.params import anything, enum, hash_of
 from tallystick.sandbox.resources import payment_methods
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["METHOD_OPTIONS", "check_browser", "check_expand", "check_secret", "default_types", "given_method", "method_options", "reduced"]
+__all__ = [
+    "METHOD_OPTIONS",
+    "check_browser",
+    "check_expand",
+    "check_secret",
+    "default_types",
+    "given_method",
+    "method_options",
+    "reduced",
+]
 
 METHOD_OPTIONS = hash_of(
     {

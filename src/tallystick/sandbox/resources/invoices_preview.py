@@ -25,6 +25,7 @@ from tallystick.sandbox.resources import (
     invoice_items,
     invoices_build,
     invoices_lines,
+    subscription_schedules,
     subscriptions_bill,
     subscriptions_cancel,
     subscriptions_change,
@@ -170,6 +171,7 @@ def _renewal(ctx: Context, subscription: Json, *, pending: bool = True) -> Json 
         automatic = subscription["collection_method"] == "charge_automatically"
         if missing and automatic and ending != "create_invoice":
             return None
+    subscription_schedules.foresee(then, subscription)
     if not pending:
         _forget_pending(then, subscription)
     return subscriptions_bill.renew(then, subscription)

@@ -82,10 +82,10 @@ def needs_challenge(ctx: Context, method: Json, card: cards.Card, *, off_session
 def challenge_action(ctx: Context, intent: Json, options: Attempt) -> Json:
     """`next_action`: a redirect when there is a return_url, else what Stripe.js handles; one page for both."""
     url = f"{ctx.base_url}/_sandbox/authenticate/{intent['id']}?client_secret={intent['client_secret']}"
+    # The page that leads back needs it longer than the intent prints it.
+    ctx.store.set_note(intent["id"], "return_url", options.return_url or "")
     if options.return_url and not options.use_stripe_sdk:
         return {"redirect_to_url": {"return_url": options.return_url, "url": url}, "type": "redirect_to_url"}
-    if options.return_url:
-        ctx.store.set_note(intent["id"], "return_url", options.return_url)
     return {
         "type": "use_stripe_sdk",
         "use_stripe_sdk": {

@@ -1,7 +1,5 @@
 """PaymentIntents: the endpoints and their rules; `payment_flow` does the paying."""
 
-from tallystick.core.currencies import CURRENCIES, MAX_AMOUNT
-from tallystick.core.money import format_money
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.errors import ApiError, invalid, missing_param, unexpected_state
 from tallystick.sandbox.lists import page
@@ -15,6 +13,7 @@ from tallystick.sandbox.resources import (
     payment_methods,
 )
 from tallystick.sandbox.resources import payment_intent_fields as fields
+from tallystick.sandbox.resources import payment_intent_rules as rules
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.search import SEARCH_FIELDS, search
 from tallystick.sandbox.shapes import Json
@@ -23,7 +22,6 @@ __all__ = ["EXPANDABLE", "ROUTES", "for_invoice"]
 
 EXPANDABLE = frozenset({"customer", "latest_charge", "payment_method", "review"})
 
-_CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 _CANCELABLE = (
     "requires_payment_method", "requires_capture", "requires_reauthorization", "requires_confirmation",
     "requires_action", "expired", "processing",
@@ -32,7 +30,6 @@ _PLAIN = (
     "description", "receipt_email", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix",
     "transfer_group",
 )  # fmt: skip
-_ALWAYS_UPDATABLE = frozenset({"description", "expand", "metadata", "receipt_email", "shipping", "client_secret"})
 
 
 def for_invoice(ctx: Context, invoice_id: str, params: Json) -> Json:
@@ -50,7 +47,7 @@ def create(ctx: Context, params: Json) -> Json:
     for name in ("amount", "currency"):
         if name not in params:
             raise missing_param(name)
-    _check_amount(params["amount"], params["currency"])
+    rules.check_amount(params["amount"], params["currency"])
     if params.get("off_session") and not params.get("confirm"):
         raise invalid("`off_session` can only be passed when `confirm=true`.", param="off_session")
     params = confirmation_tokens.redeem(ctx, params)
@@ -59,7 +56,7 @@ def create(ctx: Context, params: Json) -> Json:
     intent = _new(ctx, params)
     method = intents.given_method(ctx, params)
     if method is not None:
-        _check_owner(method, intent["customer"])
+        rules.check_owner(method, intent["customer"])
     if params.get("confirm"):
         ctx.save(intent)
         ctx.emit("payment_intent.created", intent)
@@ -80,23 +77,23 @@ def retrieve(ctx: Context, params: Json, intent_id: str) -> Json:
 def update(ctx: Context, params: Json, intent_id: str) -> Json:
     """`POST /v1/payment_intents/{id}`."""
     intent = _find(ctx, intent_id, params)
-    if intent["status"] not in _CONFIRMABLE:
-        _refuse_update(intent, params)
+    if intent["status"] not in rules.CONFIRMABLE:
+        rules.refuse_update(intent, params)
     if "amount" in params or "currency" in params:
         for key in ("amount", "currency"):
             intent[key] = params.get(key, intent[key])
-        _check_amount(intent["amount"], intent["currency"])
+        rules.check_amount(intent["amount"], intent["currency"])
     if params.get("customer"):
         ctx.require("customer", params["customer"], param="customer", status=400)
         intent["customer"] = params["customer"]
     _apply(intent, params)
     method = intents.given_method(ctx, params)
     if method is not None:
-        _check_owner(method, intent["customer"])
+        rules.check_owner(method, intent["customer"])
         intent["payment_method"] = method["id"]
         intent["status"] = "requires_confirmation"
         intent["next_action"] = None
-    if intent["status"] in _CONFIRMABLE:
+    if intent["status"] in rules.CONFIRMABLE:
         intent["last_payment_error"] = None
     ctx.save(intent)
     return intent
@@ -106,8 +103,8 @@ def confirm(ctx: Context, params: Json, intent_id: str) -> Json:
     """`POST /v1/payment_intents/{id}/confirm`."""
     intent = _find(ctx, intent_id, params)
     intents.check_browser(ctx, params)
-    if intent["status"] not in _CONFIRMABLE:
-        raise unexpected_state(_not_confirmable(intent["status"]), intent)
+    if intent["status"] not in rules.CONFIRMABLE:
+        raise unexpected_state(rules.not_confirmable(intent["status"]), intent)
     params = confirmation_tokens.redeem(ctx, params)
     method = intents.given_method(ctx, params)
     if method is None and intent["payment_method"]:
@@ -266,8 +263,8 @@ def _apply(intent: Json, params: Json) -> None:
 
 def _confirm(ctx: Context, intent: Json, method: Json | None, params: Json) -> Json:
     if method is None:
-        raise unexpected_state(_missing_method(intent), ctx.store.stored(intent["id"]))
-    _check_owner(method, intent["customer"], ctx.store.stored(intent["id"]))
+        raise unexpected_state(rules.missing_method(intent), ctx.store.stored(intent["id"]))
+    rules.check_owner(method, intent["customer"], ctx.store.stored(intent["id"]))
     if method["type"] not in intent["payment_method_types"]:
         raise invalid(
             f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent. Please attempt "
@@ -332,90 +329,6 @@ def _capture(ctx: Context, intent: Json, params: Json) -> Json:
     intent["metadata"] = common.merge_metadata(intent["metadata"], params.get("metadata"))
     payment_flow.capture(ctx, intent, charges.charge_of(ctx, intent), amount)
     return intent
-
-
-def _check_owner(method: Json, customer: str | None, intent: Json | None = None) -> None:
-    owner = method["customer"]
-    details = {"payment_intent": intent} if intent else {}
-    if owner is None or owner == customer:
-        return
-    if customer is None:
-        raise ApiError(
-            400,
-            f"The `payment_method` parameter supplied {method['id']} belongs to the Customer {owner}. Please "
-            "include the Customer in the `customer` parameter on the PaymentIntent.",
-            code="parameter_missing", param="source", details=details,
-        )  # fmt: skip
-    raise ApiError(
-        400,
-        f"The PaymentMethod {method['id']} does not belong to the Customer you supplied {customer}. Please use "
-        "this PaymentMethod with the Customer that it belongs to instead.",
-        param="payment_method", details=details,
-    )  # fmt: skip
-
-
-def _missing_method(intent: Json) -> str:
-    start = "You cannot confirm this PaymentIntent because it's missing a payment method. "
-    if intent["customer"]:
-        return start + (
-            f"To confirm the PaymentIntent with {intent['customer']}, specify a payment method attached to this "
-            "customer along with the customer ID."
-        )
-    return start + (
-        "You can either update the PaymentIntent with a payment method and then confirm it again, or confirm it "
-        "again directly with a payment method or ConfirmationToken."
-    )
-
-
-def _not_confirmable(status: str) -> str:
-    if status == "succeeded":
-        return (
-            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed."
-        )
-    return (
-        f"You cannot confirm this PaymentIntent because it has a status of {status}. Only a PaymentIntent with "
-        "one of the following statuses may be confirmed: requires_confirmation, requires_action, "
-        "requires_payment_method."
-    )
-
-
-def _refuse_update(intent: Json, params: Json) -> None:
-    for name in params:
-        if name not in _ALWAYS_UPDATABLE:
-            raise unexpected_state(
-                f"This PaymentIntent's {name} could not be updated because it has a status of "
-                f"{intent['status']}. You may only update the {name} of a PaymentIntent with one of the following "
-                f"statuses: {', '.join(_CONFIRMABLE)}.",
-                intent,
-                param=name,
-            )
-
-
-def _check_amount(amount: int, code: str) -> None:
-    known = CURRENCIES[code]
-    if amount < 1:
-        raise invalid(
-            "The amount must be greater than or equal to the minimum charge amount allowed for your account and "
-            "the currency set (https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).  If you "
-            "want to save a Payment Method for future use without an immediate payment, use a Setup Intent "
-            "instead: https://docs.stripe.com/payments/save-and-reuse",
-            code="parameter_invalid_integer",
-            param="amount",
-        )
-    if amount < known.minimum:
-        raise invalid(
-            f"Amount must be at least {format_money(known.minimum, code)} {code}",
-            code="amount_too_small",
-            param="amount",
-        )
-    if amount > MAX_AMOUNT:
-        raise invalid(
-            f"Amount must be no more than {format_money(MAX_AMOUNT, code)}",
-            code="amount_too_large",
-            param="amount",
-        )
-    if amount % known.step:
-        raise invalid(f"Amount must be a multiple of {known.step} for {code}", param="amount")
 
 
 ROUTES = (

@@ -1,13 +1,12 @@
 """Payment methods: cards by number or test token, bank debits, attaching and detaching."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TypeAlias
 
 from tallystick.sandbox import banks, cards
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.declines import DECLINES
-from tallystick.sandbox.errors import ApiError, card_error, invalid, no_such
+from tallystick.sandbox.errors import card_error, invalid, no_such
 from tallystick.sandbox.lists import page
 from tallystick.sandbox.params import (
     LIST_FIELDS,
@@ -20,8 +19,9 @@ from tallystick.sandbox.params import (
     string,
 )
 from tallystick.sandbox.resources import common
+from tallystick.sandbox.resources import payment_method_details as details_of
 from tallystick.sandbox.routing import Route
-from tallystick.sandbox.shapes import Json, decode
+from tallystick.sandbox.shapes import Json
 
 __all__ = [
     "DATA",
@@ -30,7 +30,6 @@ __all__ = [
     "ListMaker",
     "attach_to",
     "build",
-    "card_details",
     "create_from",
     "instrument",
     "release",
@@ -87,7 +86,6 @@ _UPDATE: Fields = {
     "link": anything,
     **common.EXPAND,
 }
-_BANK_NAMES = {banks.US: "STRIPE TEST BANK", banks.SEPA: ""}
 
 
 def create(ctx: Context, params: Json) -> Json:
@@ -108,7 +106,7 @@ def build(ctx: Context, params: Json) -> Json:
     """A method of these details. Raises 402 for a card that is no test card or has wrong data."""
     kind = params["type"]
     makers: dict[str, Callable[[Context, Json], Json]] = {
-        "card": card_details, banks.US: _us_details, banks.SEPA: _sepa_details,
+        "card": details_of.card_details, banks.US: details_of.us_details, banks.SEPA: details_of.sepa_details,
     }  # fmt: skip
     details = makers[kind](ctx, params.get(kind) or {}) if kind in makers else {}
     method = _new(ctx, kind, details, common.billing_details(params.get("billing_details")))
@@ -122,13 +120,13 @@ def resolve(ctx: Context, reference: str, *, param: str, status: int = 404) -> J
     if reference.startswith(("pm_card_", "tok_")):
         card = cards.by_token(reference)
         if card is not None:
-            method = _new(ctx, "card", _print_card(ctx, card, cvc_given=True), common.billing_details(None))
+            method = _new(ctx, "card", details_of.print_card(ctx, card, cvc_given=True), common.billing_details(None))
             ctx.save(method)
             return method
     account = banks.by_token(reference)
     if account is not None:
         billing = common.billing_details({"name": "Jenny Rosen", "email": "jenny.rosen@example.com"})
-        method = _new(ctx, account.type, _print_bank(account), billing)
+        method = _new(ctx, account.type, details_of.print_bank(account), billing)
         ctx.save(method)
         return method
     found = ctx.find("payment_method", reference)
@@ -272,127 +270,6 @@ def _new(ctx: Context, kind: str, details: Json, billing: Json) -> Json:
         "shared_payment_granted_token": None,
         "type": kind,
         kind: details,
-    }
-
-
-def card_details(ctx: Context, given: Json) -> Json:
-    """The `card` hash of a number or token. Raises 402 for wrong data and for what is no test card."""
-    if "token" in given:
-        return _tokenized(ctx, given["token"])
-    if "number" not in given:
-        raise invalid("Missing required param: card[number].", code="parameter_missing", param="card[number]")
-    number = given["number"].replace(" ", "").replace("-", "")
-    if not number.isdigit() or not cards.luhn_valid(number):
-        raise _refuse_data("incorrect_number", "Your card number is incorrect.", "number")
-    card = cards.by_number(number)
-    if card is None:
-        raise ApiError(
-            402,
-            "Your card was declined. Your request was in test mode, but used a non test card. For a list of "
-            "valid test cards, visit: https://stripe.com/docs/testing.",
-            error_type="card_error",
-            code="card_declined",
-            details={"decline_code": "live_mode_test_card"},
-            param="",
-        )
-    month, year = _expiry(ctx, given)
-    if "cvc" in given and not (given["cvc"].isdigit() and len(given["cvc"]) == card.cvc_length):
-        raise _refuse_data("invalid_cvc", "Your card's security code is invalid.", "cvc")
-    return _print_card(ctx, card, cvc_given="cvc" in given, month=month, year=year)
-
-
-def _tokenized(ctx: Context, token_id: str) -> Json:
-    card = cards.by_token(token_id)
-    if card is not None:
-        return _print_card(ctx, card, cvc_given=True)
-    token = ctx.find("token", token_id)
-    if token is None:
-        raise no_such("token", token_id, param="card[token]", status=400)
-    if token["used"]:
-        raise invalid(f"You cannot use a Stripe token more than once: {token_id}.", code="token_already_used")
-    token["used"] = True
-    ctx.save(token)
-    details: Json = decode(ctx.store.note(token_id, "card") or "{}")
-    return details
-
-
-def _expiry(ctx: Context, given: Json) -> tuple[int, int]:
-    month, year = given.get("exp_month", 0), given.get("exp_year", 0)
-    year += 2000 if 0 <= year < 100 else 0
-    now = ctx.clock.now()
-    if not 1 <= month <= 12 or (year == now.year and month < now.month):
-        raise _refuse_data("invalid_expiry_month", "Your card's expiration month is invalid.", "exp_month")
-    if not now.year <= year <= now.year + 50:
-        raise _refuse_data("invalid_expiry_year", "Your card's expiration year is invalid.", "exp_year")
-    return month, year
-
-
-def _refuse_data(code: str, message: str, param: str) -> ApiError:
-    return ApiError(402, message, error_type="card_error", code=code, param=param)
-
-
-def _print_card(
-    ctx: Context, card: cards.Card, *, cvc_given: bool, month: int | None = None, year: int | None = None
-) -> Json:
-    today = ctx.clock.now()
-    in_a_year = today + timedelta(days=365)
-    network = card.brand if card.brand != "unknown" else "visa"
-    return {
-        "brand": card.brand,
-        "checks": {
-            "address_line1_check": None,
-            "address_postal_code_check": None,
-            "cvc_check": "unchecked" if cvc_given else None,
-        },
-        "country": card.country,
-        "display_brand": card.brand if card.brand != "amex" else "american_express",
-        "exp_month": month or today.month,
-        "exp_year": year or in_a_year.year,
-        "fingerprint": card.fingerprint,
-        "funding": card.funding,
-        "generated_from": None,
-        "last4": card.last4,
-        "networks": {"available": [network], "preferred": None},
-        "regulated_status": "unregulated",
-        "three_d_secure_usage": {"supported": card.three_ds is not cards.ThreeDs.UNSUPPORTED},
-        "wallet": None,
-    }
-
-
-def _us_details(_ctx: Context, given: Json) -> Json:
-    account = banks.by_number(given.get("account_number", ""))
-    if account is None:
-        raise invalid("You must use a test bank account number.", param="us_bank_account[account_number]")
-    return _print_bank(account) | {key: given[key] for key in ("account_holder_type", "account_type") if key in given}
-
-
-def _sepa_details(_ctx: Context, given: Json) -> Json:
-    account = banks.by_iban(given.get("iban", ""))
-    if account is None:
-        raise invalid("You must use a test IBAN.", param="sepa_debit[iban]")
-    return _print_bank(account)
-
-
-def _print_bank(account: banks.BankAccount) -> Json:
-    if account.type == banks.SEPA:
-        return {
-            "bank_code": account.number[4:12],
-            "branch_code": "",
-            "country": account.country,
-            "fingerprint": account.fingerprint,
-            "generated_from": {"charge": None, "setup_attempt": None},
-            "last4": account.last4,
-        }
-    return {
-        "account_holder_type": "individual",
-        "account_type": "checking",
-        "bank_name": _BANK_NAMES[banks.US],
-        "financial_connections_account": None,
-        "fingerprint": account.fingerprint,
-        "last4": account.last4,
-        "networks": {"preferred": "ach", "supported": ["ach"]},
-        "routing_number": "110000000",
-        "status_details": {},
     }
 
 

@@ -20,17 +20,23 @@ from tallystick.sandbox.params import (
     string,
     unsettable,
 )
-from tallystick.sandbox.resources import common, confirmation_tokens, intents, payment_flow, payment_methods
+from tallystick.sandbox.resources import (
+    common,
+    confirmation_tokens,
+    intents,
+    payment_flow,
+    payment_methods,
+    setup_attempts,
+)
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["ATTEMPT_EXPANDABLE", "EXPANDABLE", "FOLLOWERS", "ROUTES", "authenticate", "create"]
+__all__ = ["EXPANDABLE", "FOLLOWERS", "ROUTES", "authenticate", "create"]
 
 FOLLOWERS: list[Callable[[Context, Json], None]] = []
 """Told of a SetupIntent that succeeded."""
 
 EXPANDABLE = frozenset({"customer", "latest_attempt", "mandate", "payment_method", "single_use_mandate"})
-ATTEMPT_EXPANDABLE = frozenset({"customer", "payment_method", "setup_intent"})
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 _FAILED_AUTHENTICATION = "The latest attempt to set up the payment method has failed because authentication failed."
@@ -128,12 +134,6 @@ def list_all(ctx: Context, params: Json) -> Json:
     """`GET /v1/setup_intents`."""
     filters = {key: params.get(key) for key in ("customer", "payment_method")}
     return page(ctx, "setup_intent", "/v1/setup_intents", params, filters)
-
-
-def list_attempts(ctx: Context, params: Json) -> Json:
-    """`GET /v1/setup_attempts`."""
-    ctx.require("setup_intent", params["setup_intent"], param="setup_intent", status=400)
-    return page(ctx, "setup_attempt", "/v1/setup_attempts", params, {"setup_intent": params["setup_intent"]})
 
 
 def _find(ctx: Context, intent_id: str, params: Json) -> Json:
@@ -241,7 +241,7 @@ def _finish(ctx: Context, intent: Json, method: Json, *, challenged: bool) -> Ap
             **decline.error_fields(),
         }
         return _fail(ctx, intent, method, error)
-    _record_attempt(ctx, intent, method, "succeeded", None, challenged=challenged)
+    setup_attempts.record(ctx, intent, method, "succeeded", None, challenged=challenged)
     intent["status"] = "succeeded"
     intent["next_action"] = None
     ctx.save(intent)
@@ -260,7 +260,7 @@ def _finish(ctx: Context, intent: Json, method: Json, *, challenged: bool) -> Ap
 def _fail(ctx: Context, intent: Json, method: Json, error: Json) -> ApiError:
     ctx.save(method)
     error = {**error, "doc_url": doc_url(error["code"]), "payment_method": method}
-    _record_attempt(ctx, intent, method, "failed", error, challenged=False)
+    setup_attempts.record(ctx, intent, method, "failed", error, challenged=False)
     intent["status"] = "requires_payment_method"
     intent["payment_method"] = None
     intent["next_action"] = None
@@ -270,47 +270,6 @@ def _fail(ctx: Context, intent: Json, method: Json, error: Json) -> ApiError:
     details: Json = {"payment_method": method, "setup_intent": intent}
     details |= {key: error[key] for key in ("advice_code", "decline_code", "network_decline_code") if key in error}
     return card_error(error["message"], code=error["code"], details=details)
-
-
-def _record_attempt(
-    ctx: Context, intent: Json, method: Json, status: str, error: Json | None, *, challenged: bool
-) -> None:
-    attempt: Json = {
-        "id": ctx.ids.long("setatt_"),
-        "object": "setup_attempt",
-        "application": None,
-        "created": ctx.now,
-        "customer": intent["customer"],
-        "customer_account": None,
-        "flow_directions": None,
-        "livemode": False,
-        "on_behalf_of": None,
-        "payment_method": method["id"],
-        "payment_method_details": _attempt_details(method, challenged=challenged),
-        "setup_error": error,
-        "setup_intent": intent["id"],
-        "status": status,
-        "usage": intent["usage"],
-    }
-    ctx.save(attempt)
-    intent["latest_attempt"] = attempt["id"]
-
-
-def _attempt_details(method: Json, *, challenged: bool) -> Json:
-    if method["type"] != "card":
-        return {method["type"]: {}, "type": method["type"]}
-    card = method["card"]
-    keep = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
-    secure = {
-        "authentication_flow": "challenge", "electronic_commerce_indicator": "05", "result": "authenticated",
-        "result_reason": None, "transaction_id": None, "version": "2.2.0",
-    }  # fmt: skip
-    details = {
-        **{key: card[key] for key in keep},
-        "network": card["networks"]["available"][0],
-        "three_d_secure": secure if challenged else None,
-    }
-    return {"card": details, "type": "card"}
 
 
 def _refusal(action: str, intent: Json) -> str:
@@ -398,5 +357,4 @@ ROUTES = (
             "cancellation_reason": enum("abandoned", "requested_by_customer", "duplicate"),
         },
     ),
-    Route("GET", "setup_attempts", list_attempts, {**LIST_FIELDS, "setup_intent": string()}, ("setup_intent",)),
 )

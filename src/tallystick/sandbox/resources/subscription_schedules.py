@@ -21,7 +21,7 @@ from tallystick.sandbox.resources import subscription_schedules_fields as fields
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json
 
-__all__ = ["EXPANDABLE", "JOBS", "PHASE_ENDS", "ROUTES"]
+__all__ = ["EXPANDABLE", "JOBS", "PHASE_ENDS", "ROUTES", "foresee"]
 
 EXPANDABLE = frozenset({"customer", "subscription", "test_clock"})
 PHASE_ENDS = "subscription_phase_ends"
@@ -283,20 +283,34 @@ def _phase_ends(ctx: Context, subscription_id: str, data: Json) -> None:
     schedule = ctx.find(_KIND, (subscription or {}).get("schedule") or "")
     if subscription is None or schedule is None or schedule["current_phase"]["end_date"] > ctx.now:
         return
-    rest = [phase for phase in schedule["phases"] if phase["start_date"] >= schedule["current_phase"]["end_date"]]
-    if not rest:
+    phase = _next_phase(schedule)
+    if phase is None:
         _complete(ctx, schedule, subscription)
         return
-    phase = rest[0]
     schedule["current_phase"] = {"end_date": phase["end_date"], "start_date": phase["start_date"]}
     ctx.save_updated("subscription_schedule.updated", schedule)
     changes = _changes(subscription, phase["items"])
     if subscriptions_status.period_end(subscription) <= ctx.now:
         _renew_as(ctx, subscription, changes)
+        subscriptions_status.save(ctx, subscription)
     else:
         subscriptions_update.update(
             ctx, subscription, {"items": changes, "proration_behavior": phase["proration_behavior"]}
         )
+
+
+def _next_phase(schedule: Json) -> Json | None:
+    end = schedule["current_phase"]["end_date"]
+    return next((phase for phase in schedule["phases"] if phase["start_date"] >= end), None)
+
+
+def foresee(ctx: Context, subscription: Json) -> None:
+    """Give a subscription the items that it is to be renewed with at `ctx.now`; nothing is stored."""
+    schedule = ctx.find(_KIND, subscription["schedule"] or "")
+    if schedule is not None and schedule["current_phase"]["end_date"] <= ctx.now:
+        phase = _next_phase(schedule)
+        if phase is not None:
+            _renew_as(ctx, subscription, _changes(subscription, phase["items"]))
 
 
 def _renew_as(ctx: Context, subscription: Json, changes: Sequence[Json]) -> None:
@@ -318,7 +332,6 @@ def _renew_as(ctx: Context, subscription: Json, changes: Sequence[Json]) -> None
         subscription["billing_cycle_anchor"] = ctx.now
         subscription["billing_cycle_anchor_config"] = None
     subscriptions_build.put_items(subscription, list(items.values()))
-    subscriptions_status.save(ctx, subscription)
 
 
 def _length(item: Json) -> tuple[str, int]:

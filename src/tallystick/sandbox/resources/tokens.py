@@ -3,7 +3,7 @@
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.errors import missing_param
 from tallystick.sandbox.params import Fields, hash_of, integer, string
-from tallystick.sandbox.resources import common, payment_methods
+from tallystick.sandbox.resources import common, payment_method_details
 from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json, encode
 
@@ -28,7 +28,7 @@ def create(ctx: Context, params: Json) -> Json:
     if "card" not in params:
         raise missing_param("card")
     given = params["card"]
-    details = payment_methods.card_details(ctx, given)
+    details = payment_method_details.card_details(ctx, given)
     token: Json = {
         "id": ctx.ids.long("tok_"),
         "object": "token",

@@ -1,0 +1,148 @@
+// What the Payment Element says. Codes are Stripe's; every language has every line of the English one.
+
+const TEXTS = {
+  en: {
+    card: "Card",
+    us_bank_account: "US bank account",
+    sepa_debit: "SEPA debit",
+    methods: "Payment method",
+    number: "Card number",
+    expiry: "Expiration date",
+    expiry_hint: "MM / YY",
+    cvc: "Security code",
+    cvc_hint: "CVC",
+    country: "Country",
+    postalCode: "Postal code",
+    name: "Full name",
+    email: "Email",
+    routingNumber: "Routing number",
+    accountNumber: "Account number",
+    iban: "IBAN",
+    save: "This payment method is saved, so that it can be charged for later payments.",
+    debit:
+      "You allow this shop to debit your account. The payment takes a while: you hear from us when it has arrived.",
+    incomplete_number: "Your card number is incomplete.",
+    invalid_number: "Your card number is invalid.",
+    not_test_card: "This is a test page. Please use a test card, such as 4242 4242 4242 4242.",
+    incomplete_expiry: "Your card's expiration date is incomplete.",
+    invalid_expiry_month: "Your card's expiration month is invalid.",
+    invalid_expiry_month_past: "Your card's expiration date is in the past.",
+    invalid_expiry_year_past: "Your card's expiration year is in the past.",
+    invalid_expiry_year: "Your card's expiration year is invalid.",
+    incomplete_cvc: "Your card's security code is incomplete.",
+    incomplete_zip: "Your ZIP code is incomplete.",
+    incomplete_name: "Please give your full name.",
+    incomplete_email: "Please give your e-mail address.",
+    invalid_email: "This e-mail address is not complete. It should look like name@example.com.",
+    incomplete_routing_number: "A routing number has nine digits.",
+    invalid_routing_number: "This is a test page. Please use the routing number 110000000.",
+    incomplete_account_number: "Your account number is incomplete.",
+    not_test_account: "This is a test page. Please use a test account, such as 000123456789.",
+    incomplete_iban: "Your IBAN is incomplete.",
+    invalid_iban: "Your IBAN is invalid.",
+    not_test_iban: "This is a test page. Please use a test IBAN, such as DE89370400440532013000.",
+    unsupported: "None of the payment methods of this payment can be used here.",
+  },
+  de: {
+    card: "Karte",
+    us_bank_account: "US-Bankkonto",
+    sepa_debit: "SEPA-Lastschrift",
+    methods: "Zahlungsart",
+    number: "Kartennummer",
+    expiry: "Ablaufdatum",
+    expiry_hint: "MM / JJ",
+    cvc: "Sicherheitscode",
+    cvc_hint: "CVC",
+    country: "Land",
+    postalCode: "Postleitzahl",
+    name: "Vollständiger Name",
+    email: "E-Mail",
+    routingNumber: "Routing-Nummer",
+    accountNumber: "Kontonummer",
+    iban: "IBAN",
+    save: "Diese Zahlungsart wird für spätere Zahlungen gespeichert.",
+    debit:
+      "Sie erlauben diesem Shop, Ihr Konto zu belasten. Das dauert etwas: Sie hören von uns, sobald die Zahlung da ist.",
+    incomplete_number: "Die Kartennummer ist unvollständig.",
+    invalid_number: "Die Kartennummer ist ungültig.",
+    not_test_card:
+      "Dies ist eine Testseite. Bitte nehmen Sie eine Testkarte, zum Beispiel 4242 4242 4242 4242.",
+    incomplete_expiry: "Das Ablaufdatum ist unvollständig.",
+    invalid_expiry_month: "Der Ablaufmonat ist ungültig.",
+    invalid_expiry_month_past: "Das Ablaufdatum liegt in der Vergangenheit.",
+    invalid_expiry_year_past: "Das Ablaufjahr liegt in der Vergangenheit.",
+    invalid_expiry_year: "Das Ablaufjahr ist ungültig.",
+    incomplete_cvc: "Der Sicherheitscode ist unvollständig.",
+    incomplete_zip: "Die Postleitzahl ist unvollständig.",
+    incomplete_name: "Bitte geben Sie Ihren vollständigen Namen an.",
+    incomplete_email: "Bitte geben Sie Ihre E-Mail-Adresse an.",
+    invalid_email: "Diese E-Mail-Adresse ist unvollständig. Sie sollte aussehen wie name@example.com.",
+    incomplete_routing_number: "Eine Routing-Nummer hat neun Ziffern.",
+    invalid_routing_number: "Dies ist eine Testseite. Bitte nehmen Sie die Routing-Nummer 110000000.",
+    incomplete_account_number: "Die Kontonummer ist unvollständig.",
+    not_test_account: "Dies ist eine Testseite. Bitte nehmen Sie ein Testkonto, zum Beispiel 000123456789.",
+    incomplete_iban: "Die IBAN ist unvollständig.",
+    invalid_iban: "Die IBAN ist ungültig.",
+    not_test_iban:
+      "Dies ist eine Testseite. Bitte nehmen Sie eine Test-IBAN, zum Beispiel DE89370400440532013000.",
+    unsupported: "Keine Zahlungsart dieser Zahlung ist hier möglich.",
+  },
+  ja: {
+    card: "カード",
+    us_bank_account: "米国の銀行口座",
+    sepa_debit: "SEPA 口座振替",
+    methods: "支払い方法",
+    number: "カード番号",
+    expiry: "有効期限",
+    expiry_hint: "月 / 年",
+    cvc: "セキュリティコード",
+    cvc_hint: "CVC",
+    country: "国または地域",
+    postalCode: "郵便番号",
+    name: "氏名",
+    email: "メールアドレス",
+    routingNumber: "ルーティング番号",
+    accountNumber: "口座番号",
+    iban: "IBAN",
+    save: "この支払い方法は、今後のお支払いのために保存されます。",
+    debit:
+      "お客様の口座からの引き落としを、このショップに許可します。完了まで時間がかかります。入金が確認でき次第お知らせします。",
+    incomplete_number: "カード番号に不備があります。",
+    invalid_number: "カード番号が無効です。",
+    not_test_card: "これはテストページです。4242 4242 4242 4242 などのテストカードをお使いください。",
+    incomplete_expiry: "有効期限に不備があります。",
+    invalid_expiry_month: "有効期限の月が無効です。",
+    invalid_expiry_month_past: "カードの有効期限が切れています。",
+    invalid_expiry_year_past: "カードの有効期限（年）が過ぎています。",
+    invalid_expiry_year: "有効期限の年が無効です。",
+    incomplete_cvc: "セキュリティコードに不備があります。",
+    incomplete_zip: "郵便番号に不備があります。",
+    incomplete_name: "氏名を入力してください。",
+    incomplete_email: "メールアドレスを入力してください。",
+    invalid_email: "メールアドレスに不備があります。name@example.com の形式で入力してください。",
+    incomplete_routing_number: "ルーティング番号は 9 桁です。",
+    invalid_routing_number: "これはテストページです。ルーティング番号 110000000 をお使いください。",
+    incomplete_account_number: "口座番号に不備があります。",
+    not_test_account: "これはテストページです。000123456789 などのテスト口座をお使いください。",
+    incomplete_iban: "IBAN に不備があります。",
+    invalid_iban: "IBAN が無効です。",
+    not_test_iban: "これはテストページです。DE89370400440532013000 などのテスト IBAN をお使いください。",
+    unsupported: "このお支払いに使える支払い方法が、ここにはありません。",
+  },
+};
+let language = "en";
+
+/** `auto` asks the browser; a language that is not there is English. */
+function speak(locale, places) {
+  const wanted = !locale || locale === "auto" ? navigator.language : locale;
+  language = wanted.toLowerCase().split("-")[0] in TEXTS ? wanted.toLowerCase().split("-")[0] : "en";
+  document.documentElement.lang = language;
+  for (const place of places) {
+    for (const node of place.querySelectorAll("[data-text]")) node.textContent = text(node.dataset.text);
+    for (const node of place.querySelectorAll("[data-hint]")) node.placeholder = text(node.dataset.hint);
+  }
+}
+
+function text(code) {
+  return TEXTS[language][code] || TEXTS.en[code] || code;
+}
