@@ -6,47 +6,12 @@ from uuid import UUID
 
 from tallystick.core.pages import Page
 from tallystick.invoices.models import InvoiceRow, LineRow
-from tallystick.platform.database import Connection, Record, Transaction
+from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.mirror_table import MirrorTable, RowTable
 
 __all__ = ["InvoiceFilter", "InvoiceRepository"]
-
-_MONEY = frozenset(
-    {
-        "subtotal",
-        "discount",
-        "tax",
-        "total",
-        "amount",
-        "amount_due",
-        "amount_paid",
-        "amount_remaining",
-        "starting_balance",
-        "ending_balance",
-    }
-)
-_NAMES = InvoiceRow.__struct_fields__
-_LINE_NAMES = LineRow.__struct_fields__
-
-
-def _columns(names: Sequence[str]) -> str:
-    return ", ".join(f"{name}::bigint AS {name}" if name in _MONEY else name for name in names)
-
-
-def _marks(names: Sequence[str]) -> str:
-    return ", ".join(f"${n}" for n in range(1, len(names) + 1))
-
-
-_SELECT = f"SELECT {_columns(_NAMES)} FROM invoices"
-_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name not in ("id", "created_at"))
-_UPSERT = f"""
-    INSERT INTO invoices ({", ".join(_NAMES)}) VALUES ({_marks(_NAMES)})
-    ON CONFLICT (stripe_invoice_id) DO UPDATE SET {_CHANGES}
-"""
-_INSERT_LINE = f"INSERT INTO invoice_lines ({', '.join(_LINE_NAMES)}) VALUES ({_marks(_LINE_NAMES)})"
-
-
-def _invoice(row: Record) -> InvoiceRow:
-    return InvoiceRow(*row)
+_INVOICES = MirrorTable("invoices", InvoiceRow, "stripe_invoice_id")
+_LINES = RowTable("invoice_lines", LineRow, ["invoice_id", "position"])
 
 
 class InvoiceFilter:
@@ -74,49 +39,44 @@ class InvoiceRepository:
         """An invoice by our id or Stripe's, deleted ones too, if `owner` (None: everybody) may see it."""
         column = "id" if isinstance(invoice_id, UUID) else "stripe_invoice_id"
         row = await connection.fetchrow(
-            f"{_SELECT} WHERE {column} = $1 AND ($2::uuid IS NULL OR user_id = $2)", invoice_id, owner
+            f"{_INVOICES.select} WHERE {column} = $1 AND ($2::uuid IS NULL OR user_id = $2)", invoice_id, owner
         )
-        return _invoice(row) if row else None
+        return _INVOICES.read(row) if row else None
 
     async def lock_many(self, tx: Transaction, stripe_ids: Collection[str]) -> dict[str, InvoiceRow]:
         """The rows of these Stripe ids, locked in id order."""
-        rows = await tx.fetch(f"{_SELECT} WHERE stripe_invoice_id = ANY($1) ORDER BY id FOR UPDATE", list(stripe_ids))
-        return {row["stripe_invoice_id"]: _invoice(row) for row in rows}
+        return await _INVOICES.lock(tx, list(stripe_ids))
 
     async def save(self, tx: Transaction, rows: Sequence[InvoiceRow]) -> None:
         """Insert or update whole rows."""
-        await tx.executemany(_UPSERT, [[getattr(row, name) for name in _NAMES] for row in rows])
+        await _INVOICES.save(tx, rows)
 
     async def save_lines(self, tx: Transaction, lines: Mapping[UUID, Sequence[LineRow]]) -> None:
         """Put these lines in the place of those that the invoices had."""
         await tx.execute("DELETE FROM invoice_lines WHERE invoice_id = ANY($1)", list(lines))
         found = [line for of_one in lines.values() for line in of_one]
-        await tx.executemany(_INSERT_LINE, [[getattr(line, name) for name in _LINE_NAMES] for line in found])
+        await tx.executemany(_LINES.insert, [_LINES.values(line) for line in found])
 
     async def lines_of(self, connection: Connection, invoice_ids: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
         """The lines of these invoices, in order; an invoice without any has an empty list."""
         rows = await connection.fetch(
-            f"""
-            SELECT {_columns(_LINE_NAMES)} FROM invoice_lines
-            WHERE invoice_id = ANY($1) ORDER BY invoice_id, position
-            """,
-            invoice_ids,
+            f"{_LINES.select} WHERE invoice_id = ANY($1) ORDER BY invoice_id, position", invoice_ids
         )
         lines: dict[UUID, list[LineRow]] = {invoice_id: [] for invoice_id in invoice_ids}
         for row in rows:
-            lines[row["invoice_id"]].append(LineRow(*row))
+            lines[row["invoice_id"]].append(_LINES.read(row))
         return lines
 
     async def unpaid_of(self, connection: Connection, stripe_subscription_ids: Sequence[str]) -> list[InvoiceRow]:
         """The open invoices of these subscriptions with money to come; what failed first comes first."""
         rows = await connection.fetch(
             f"""
-            {_SELECT} WHERE stripe_subscription_id = ANY($1) AND status = 'open' AND amount_remaining > 0
+            {_INVOICES.select} WHERE stripe_subscription_id = ANY($1) AND status = 'open' AND amount_remaining > 0
             ORDER BY coalesce(first_failed_at, created_at), id
             """,
             stripe_subscription_ids,
         )
-        return [_invoice(row) for row in rows]
+        return [_INVOICES.read(row) for row in rows]
 
     async def listed(
         self,
@@ -139,10 +99,10 @@ class InvoiceRepository:
         values.append(limit + 1)
         rows = await connection.fetch(
             f"""
-            {_SELECT} WHERE {" AND ".join(conditions)}
+            {_INVOICES.select} WHERE {" AND ".join(conditions)}
             ORDER BY created_at {direction}, id {direction} LIMIT ${len(values)}
             """,
             *values,
         )
-        found = [_invoice(row) for row in rows[:limit]]
+        found = [_INVOICES.read(row) for row in rows[:limit]]
         return Page(found[::-1] if before else found, len(rows) > limit)

@@ -77,6 +77,8 @@ class InvoiceService:
         if wanted.starting_after and wanted.ending_before:
             raise InvalidRequest("starting_after and ending_before exclude each other.", field="ending_before")
         subscription = parse_uuid(wanted.subscription or "") or wanted.subscription
+        if isinstance(subscription, str) and not is_stripe_id(subscription, "sub_"):
+            raise InvalidRequest("There is no such subscription.", field="subscription")
         owner = await self._owner(actor, wanted.user)
         async with self._database.connection() as connection:
             after = await self._edge(connection, actor, "starting_after", wanted.starting_after)
@@ -95,7 +97,7 @@ class InvoiceService:
             return actor.owner
         if not actor.staff:
             raise Forbidden("Only staff may ask for another user's invoices.", field="user")
-        user = await self._customers.find_user(external_id)
+        user = await self._customers.find_user(external_id) if "\x00" not in external_id else None
         if user is None:
             raise NotFound("There is no such user.", field="user")
         return user.id
@@ -130,7 +132,7 @@ class InvoiceService:
     ) -> Settled:
         """Pay an open (or uncollectible) invoice now, with this payment method or the default one.
 
-        `off_session`: nobody is there to confirm the payment with the bank.
+        `off_session`: a retry of our own, with nobody there to confirm the payment with the bank.
 
         Raises:
             NotFound, InvoiceNotPayable, OperationInProgress: nothing was sent.
@@ -147,7 +149,12 @@ class InvoiceService:
             locked = (await self._invoices.lock_many(tx, [row.stripe_invoice_id]))[row.stripe_invoice_id]
             if locked.status not in ("open", "uncollectible"):
                 raise InvoiceNotPayable(f"The invoice's status is {locked.status}.", invoice_status=locked.status)
-            stored = {"invoice": locked.stripe_invoice_id, "params": params, "revision": locked.revision}
+            stored = {
+                "invoice": locked.stripe_invoice_id,
+                "params": params,
+                "revision": locked.revision,
+                "actor": "tallystick" if off_session else actor.name,
+            }
             # One open attempt to pay an invoice.
             return await self._attempts.store(
                 tx,
@@ -162,6 +169,22 @@ class InvoiceService:
 
         return await self._attempts.execute(request, prepare)
 
+    async def client_secret(self, actor: Actor, invoice_id: str) -> str | None:
+        """The secret by which the browser pays an invoice; None where it waits for no payment.
+
+        Raises:
+            NotFound, Unavailable.
+        """
+        async with self._database.connection() as connection:
+            row = await self._visible(connection, actor, invoice_id)
+        return await self._secret(row)
+
+    async def _secret(self, row: InvoiceRow) -> str | None:
+        try:
+            return await self._calls.client_secret(row.stripe_invoice_id)
+        except GatewayError as error:
+            raise Unavailable(retry_after_s=1) from error
+
     async def reveal(self, invoice_id: str, settled: Settled) -> dict[str, Any]:
         """The body to answer with: a payment to be confirmed gets its client secret, which is never stored."""
         body = dict(settled.body)
@@ -171,8 +194,4 @@ class InvoiceService:
             row = await self._invoices.find(connection, parse_uuid(invoice_id) or invoice_id)
         if row is None:
             return body
-        try:
-            secret = await self._calls.client_secret(row.stripe_invoice_id)
-        except GatewayError as error:
-            raise Unavailable(retry_after_s=1) from error
-        return {**body, "client_secret": secret}
+        return {**body, "client_secret": await self._secret(row)}

@@ -1,6 +1,6 @@
 """What paying an invoice does: how it is sent, recorded, and looked for when nobody knows."""
 
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 from tallystick.attempts.models import Attempt, Operation, Refusal
@@ -14,7 +14,7 @@ from tallystick.invoices.states import FAILURES
 from tallystick.invoices.views import invoice_view
 from tallystick.platform.database import Transaction
 from tallystick.platform.work import enqueue
-from tallystick.stripe_gateway.errors import GatewayDeclined, GatewayRejected
+from tallystick.stripe_gateway.errors import GatewayDeclined, GatewayError, GatewayRejected
 from tallystick.stripe_gateway.objects import Answer, Failure
 from tallystick.stripe_gateway.objects_billing import Invoice
 from tallystick.stripe_gateway.ordering import Source
@@ -25,6 +25,7 @@ from tallystick.webhooks.service import StripeWebhookService
 __all__ = ["PAY", "invoice_operations"]
 
 PAY = "invoice.pay"
+_AUTHENTICATE = "authentication_required"
 _WAITS_FOR_CUSTOMER = "invoice_payment_intent_requires_action"
 
 
@@ -62,14 +63,23 @@ class _PayOperation:
         self._webhooks = webhooks
 
     async def send(self, attempt: Attempt) -> Answer[Invoice]:
+        invoice_id, params = attempt.request["invoice"], attempt.request["params"]
         try:
-            return await self._calls.pay(
-                attempt.request["invoice"], attempt.request["params"], attempt.stripe_idempotency_key
-            )
+            return await self._calls.pay(invoice_id, params, attempt.stripe_idempotency_key)
         except (GatewayRejected, GatewayDeclined) as error:
-            if error.code == _WAITS_FOR_CUSTOMER:
-                _decline("authentication_required", None, error)
-            raise
+            codes: tuple[str, str | None] = (_AUTHENTICATE, None)
+            if error.code != _WAITS_FOR_CUSTOMER:
+                if isinstance(error, GatewayRejected):
+                    raise
+                codes = (error.code, error.decline_code)
+            raise _PaymentRefused(*codes, await self._after(invoice_id)) from error
+
+    async def _after(self, invoice_id: str) -> Answer[Invoice] | None:
+        """The invoice after a refusal, which does not show it; None where Stripe is away now: its events tell."""
+        try:
+            return await self._calls.retrieve(invoice_id)
+        except GatewayError:
+            return None
 
     async def look(self, attempt: Attempt) -> Answer[Invoice] | None:
         answer = await self._calls.retrieve(attempt.request["invoice"])
@@ -83,8 +93,8 @@ class _PayOperation:
         if isinstance(intent_id, str):
             failure = (await self._stripe.retrieve_payment_intent(intent_id)).value.failure
         if isinstance(failure, Failure):
-            raise GatewayDeclined(failure.code, failure.decline_code, at=answer.at, request_id=answer.request_id)
-        raise GatewayDeclined("authentication_required", None, at=answer.at, request_id=answer.request_id)
+            raise _PaymentRefused(failure.code, failure.decline_code, answer)
+        raise _PaymentRefused(_AUTHENTICATE, None, answer)
 
     async def record(self, tx: Transaction, attempt: Attempt, answer: Answer[Invoice]) -> None:
         # A replayed answer bears no time: it is as old as the invoice, for all that anybody knows.
@@ -98,7 +108,10 @@ class _PayOperation:
         await self._record(tx, [InvoiceFacts(answer.value, source)])
 
     async def record_refusal(self, tx: Transaction, attempt: Attempt, refusal: Refusal) -> None:
-        """What became of the invoice is fetched: a refusal does not show it."""
+        if isinstance(refusal, _PaymentRefused) and refusal.invoice is not None:
+            await self.record(tx, attempt, refusal.invoice)
+            return
+        # Our record was behind: Stripe knows why it is not payable.
         invoice_id = attempt.request["invoice"]
         payload = {"object": invoice_id}
         await enqueue(tx, "stripe.fetch", f"stripe.fetch:{invoice_id}", payload, due_at=self._clock.now())
@@ -120,7 +133,9 @@ class _PayOperation:
         return None
 
 
-def _decline(code: str, decline_code: str | None, error: GatewayRejected | GatewayDeclined) -> NoReturn:
-    raise GatewayDeclined(
-        code, decline_code, payment_intent=error.payment_intent, at=error.at, request_id=error.request_id
-    ) from error
+class _PaymentRefused(GatewayDeclined):
+    """The payment failed, or waits for the customer; `invoice` is how that left it."""
+
+    def __init__(self, code: str, decline_code: str | None, invoice: Answer[Invoice] | None) -> None:
+        super().__init__(code, decline_code, request_id=invoice.request_id if invoice else None)
+        self.invoice = invoice

@@ -23,6 +23,13 @@ from tallystick.webhooks.errors import ParentMissing
 
 __all__ = ["InvoiceRecorder"]
 
+_STATE = tuple(
+    name
+    for name in Invoice.__struct_fields__
+    if name in InvoiceRow.__struct_fields__ and name not in ("id", "more_lines")
+)
+"""What a row shows of an invoice under the same name."""
+
 
 class InvoiceRecorder:
     """Applies invoices and their payments to the mirror."""
@@ -81,52 +88,27 @@ class InvoiceRecorder:
         return InvoiceChange(row, replace(new, first_failed_at=failed), fact, applied=True)
 
     def _row(self, row: InvoiceRow | None, fact: InvoiceFacts, verdict: Verdict, owner: UUID | None) -> InvoiceRow:
-        invoice, source = fact.value, fact.source
+        invoice, source, now = fact.value, fact.source, self._clock.now()
         if row is not None and invoice.deleted:
             # The event of the end shows little more than the id.
-            gone = replace(row, deleted=True, next_payment_attempt=None)
-            return replace(gone, revision=row.revision + 1, state_at=max(row.state_at, source.at), unsure=False)
-        old = row or _blank(invoice, fact)
-        return replace(
-            old,
-            user_id=old.user_id or owner,
-            stripe_customer_id=invoice.customer or old.stripe_customer_id,
-            stripe_subscription_id=invoice.subscription or old.stripe_subscription_id,
-            number=pick(invoice.number, old.number),
-            status=invoice.status,
-            billing_reason=invoice.billing_reason,
-            currency=invoice.currency,
-            subtotal=invoice.subtotal,
-            discount=invoice.discount,
-            tax=invoice.tax,
-            total=invoice.total,
-            amount_due=invoice.amount_due,
-            amount_paid=invoice.amount_paid,
-            amount_remaining=invoice.amount_remaining,
-            starting_balance=invoice.starting_balance,
-            ending_balance=invoice.ending_balance,
-            attempted=invoice.attempted,
-            attempt_count=invoice.attempt_count,
-            next_payment_attempt=pick(invoice.next_payment_attempt, old.next_payment_attempt),
-            auto_advance=pick(invoice.auto_advance, old.auto_advance),
-            collection_method=pick(invoice.collection_method, old.collection_method),
-            due_date=pick(invoice.due_date, old.due_date),
-            period_start=pick(invoice.period_start, old.period_start),
-            period_end=pick(invoice.period_end, old.period_end),
-            finalized_at=pick(invoice.finalized_at, old.finalized_at),
-            paid_at=pick(invoice.paid_at, old.paid_at),
-            voided_at=pick(invoice.voided_at, old.voided_at),
-            marked_uncollectible_at=pick(invoice.marked_uncollectible_at, old.marked_uncollectible_at),
-            hosted_invoice_url=pick(invoice.hosted_invoice_url, old.hosted_invoice_url),
-            invoice_pdf=pick(invoice.invoice_pdf, old.invoice_pdf),
-            payment_intent_id=pick(invoice.payment_intent, old.payment_intent_id),
-            default_payment_method=pick(invoice.default_payment_method, old.default_payment_method),
-            metadata=invoice.metadata,
-            deleted=invoice.deleted,
-            revision=old.revision + 1,
-            state_at=max(old.state_at, source.at),
+            gone = replace(row, deleted=True, next_payment_attempt=None, unsure=False, updated_at=now)
+            return replace(gone, revision=row.revision + 1, state_at=max(row.state_at, source.at))
+        state = {name: pick(getattr(invoice, name), getattr(row, name) if row else None) for name in _STATE}
+        return InvoiceRow(
+            id=row.id if row else new_id(),
+            stripe_invoice_id=invoice.id,
+            user_id=(row.user_id if row else None) or owner,
+            stripe_customer_id=invoice.customer or (row.stripe_customer_id if row else None),
+            stripe_subscription_id=invoice.subscription or (row.stripe_subscription_id if row else None),
+            payment_intent_id=pick(invoice.payment_intent, row.payment_intent_id if row else None),
+            more_lines=row.more_lines if row else invoice.more_lines,
+            first_failed_at=row.first_failed_at if row else None,
+            revision=row.revision + 1 if row else 0,
+            state_at=max(row.state_at, source.at) if row else source.at,
             unsure=verdict is Verdict.UNSURE,
-            updated_at=self._clock.now(),
+            created_at=invoice.created,
+            updated_at=now,
+            **state,
         )
 
     def _paid_by(self, rows: Mapping[str, InvoiceRow], fact: InvoicePaymentFacts) -> InvoiceRow | None:
@@ -159,64 +141,9 @@ class InvoiceRecorder:
             lines[row.id] = _lines(row.id, invoice)
         await self._invoices.save(tx, list(changed.values()))
         await self._invoices.save_lines(tx, lines)
-        for stripe_id in sorted(id_ for id_, row in changed.items() if _incomplete(row)):
+        for stripe_id in sorted(id_ for id_, row in changed.items() if row.unsure or row.more_lines):
             payload = {"object": stripe_id}
             await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", payload, due_at=self._clock.now())
-
-
-def _blank(invoice: Invoice, fact: InvoiceFacts) -> InvoiceRow:
-    """A row before its first state."""
-    return InvoiceRow(
-        id=new_id(),
-        stripe_invoice_id=invoice.id,
-        user_id=None,
-        stripe_customer_id=None,
-        stripe_subscription_id=None,
-        number=None,
-        status=None,
-        billing_reason=None,
-        currency=invoice.currency,
-        subtotal=0,
-        discount=0,
-        tax=0,
-        total=0,
-        amount_due=0,
-        amount_paid=0,
-        amount_remaining=0,
-        starting_balance=0,
-        ending_balance=None,
-        attempted=False,
-        attempt_count=0,
-        next_payment_attempt=None,
-        auto_advance=None,
-        collection_method=None,
-        due_date=None,
-        period_start=None,
-        period_end=None,
-        finalized_at=None,
-        paid_at=None,
-        voided_at=None,
-        marked_uncollectible_at=None,
-        hosted_invoice_url=None,
-        invoice_pdf=None,
-        payment_intent_id=None,
-        default_payment_method=None,
-        metadata={},
-        more_lines=False,
-        first_failed_at=None,
-        deleted=False,
-        revision=-1,
-        state_at=fact.source.at,
-        unsure=False,
-        created_at=invoice.created,
-        updated_at=fact.source.at,
-    )
-
-
-def _incomplete(row: InvoiceRow) -> bool:
-    """Whether Stripe must be asked: in doubt, not all lines, or a failure whose payment no event names (from basil)."""
-    failed = row.status == "open" and row.first_failed_at is not None
-    return row.unsure or row.more_lines or (failed and row.payment_intent_id is None)
 
 
 def _still_whole(before: InvoiceRow | None, row: InvoiceRow, invoice: Invoice, known: Sequence[LineRow]) -> bool:

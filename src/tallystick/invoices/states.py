@@ -2,7 +2,8 @@
 
 An invoice is created, finalised and paid within one second as a rule, so that time decides little. Its status only
 goes on (docs.stripe.com/invoicing/overview#invoice-statuses), attempts are counted, and what was paid grows: these
-decide first. Then the event's `previous_attributes`; what stays open is applied, marked unsure, and fetched.
+decide first, then the event's `previous_attributes` (not of drafts). What stays open is applied, marked unsure, and
+fetched.
 """
 
 from collections.abc import Mapping
@@ -77,9 +78,10 @@ def _judge_same_second(row: InvoiceRow, fact: InvoiceFacts) -> Verdict:
         return Verdict.UNSURE
     shown: Mapping[str, Any] = {name: getattr(row, name) for name in _SHOWN}
     state: Mapping[str, Any] = {name: pick(getattr(invoice, name), shown[name]) for name in _SHOWN}
-    if shown == state and "lines" in (source.previous or {}):
-        # Of a draft whose amounts are the same as before, lines and all.
-        return Verdict.UNSURE
+    if row.status == "draft" and source.event_type != "invoice.created":
+        # Drafts are edited back and forth, which previous values do not tell apart, and their lines are not all here.
+        edited = shown != state or "lines" in (source.previous or {})
+        return Verdict.UNSURE if edited else Verdict.KEEP
     known = replace(source, previous=_previous(source, invoice))
     return judge(known, row_at=row.state_at, revision=row.revision, shown=shown, state=state)
 
