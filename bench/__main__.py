@@ -1,10 +1,15 @@
 """`make bench`: all measurements, or those named; figures go to the terminal and to bench/results.json."""
 
 import sys
+from collections.abc import Callable, Sequence
 
-from bench import ingest
+from bench import ingest, reads
 
-BENCHES = {"ingest": ingest.main}
+BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
+    "ingest": ingest.main,
+    "entitlements": lambda options: reads.main(["entitlements", *options]),
+    "products": lambda options: reads.main(["products", *options]),
+}
 
 
 def main() -> int:

@@ -23,7 +23,19 @@ from tallystick.webhooks.registry import Registry
 from tallystick.webhooks.repository import WebhookEventRepository
 from tallystick.webhooks.service import StripeWebhookService
 
-__all__ = ["EVENT_BYTES", "SECRET", "Load", "free_port", "make_event", "run_drain", "run_load", "run_server"]
+__all__ = [
+    "EVENT_BYTES",
+    "SECRET",
+    "Client",
+    "Load",
+    "free_port",
+    "load",
+    "make_event",
+    "run_drain",
+    "run_load",
+    "run_server",
+    "settings_for",
+]
 
 SECRET = b"whsec_bench"
 EVENT_BYTES = 3400
@@ -159,7 +171,7 @@ def run_server(kind: str, port: int, url: str) -> None:
 # The load
 
 
-class _Client(asyncio.Protocol):
+class Client(asyncio.Protocol):
     """One connection: sends a request, waits for its answer, sends the next."""
 
     def __init__(self, requests: Iterator[bytes], latencies: list[float], refused: list[bytes]) -> None:
@@ -185,14 +197,17 @@ class _Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
-        # Every answer of the route ends with the object's brace, and has no other one.
-        if not found or not body.endswith(b"}"):
+        if not found or not self.is_whole(head, body):
             return
         self._latencies.append(time.perf_counter() - self._sent_at)
         if not head.startswith(b"HTTP/1.1 200"):
             self._refused.append(self._buffer)
         self._buffer = b""
         self.start()
+
+    def is_whole(self, head: bytes, body: bytes) -> bool:
+        """Whether an answer is all there: every one of the route ends with the object's brace, and has no other."""
+        return body.endswith(b"}")
 
     def connection_lost(self, _: Exception | None) -> None:
         if not self.done.done():
@@ -203,7 +218,7 @@ def run_load(port: int, connections: int, events: int) -> None:
     """Send `events` unique signed events over `connections`, each sending its next when its last is answered."""
     import uvloop
 
-    print(json.dumps(asdict(uvloop.run(_load(port, connections, _requests(events))))))
+    print(json.dumps(asdict(uvloop.run(load(port, connections, _requests(events))))))
 
 
 def _requests(events: int) -> Sequence[bytes]:
@@ -220,19 +235,20 @@ def _requests(events: int) -> Sequence[bytes]:
     return found
 
 
-async def _load(port: int, connections: int, requests: Sequence[bytes]) -> Load:
+async def load(port: int, connections: int, requests: Sequence[bytes], client: type[Client] = Client) -> Load:
+    """Send `requests` over `connections`, each sending its next when its last is answered."""
     latencies: list[float] = []
     refused: list[bytes] = []
     line = iter(requests)
     loop = asyncio.get_running_loop()
     clients = [
-        (await loop.create_connection(lambda: _Client(line, latencies, refused), "127.0.0.1", port))[1]
+        (await loop.create_connection(lambda: client(line, latencies, refused), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
     started, cpu = time.perf_counter(), time.process_time()
-    for client in clients:
-        client.start()
-    await asyncio.gather(*(client.done for client in clients))
+    for each in clients:
+        each.start()
+    await asyncio.gather(*(each.done for each in clients))
     took, used = time.perf_counter() - started, time.process_time() - cpu
     parts = statistics.quantiles(latencies, n=100)
     return Load(len(requests) / took, parts[49] * 1000, parts[98] * 1000, used / took, len(refused))

@@ -14,17 +14,11 @@ from tallystick.entitlements.models import (
     ProductFeature,
 )
 from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.mirror_table import RowTable
 
 __all__ = ["EntitlementRepository"]
 
-_NAMES = Grant.__struct_fields__
-_KEY = ("subscription_id", "stripe_product_id")
-_SELECT_GRANTS = f"SELECT {', '.join(_NAMES)} FROM access_grants"
-_UPSERT_GRANT = f"""
-    INSERT INTO access_grants ({", ".join(_NAMES)}) VALUES ({", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))})
-    ON CONFLICT ({", ".join(_KEY)})
-    DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _NAMES if name not in _KEY)}
-"""
+_GRANTS = RowTable("access_grants", Grant, ["subscription_id", "stripe_product_id"])
 _FEATURES = f"SELECT {', '.join(Feature.__struct_fields__)} FROM features"
 
 # Both reads: `$1` is the user, `$2` the moment after which access that ends by itself has to end.
@@ -59,11 +53,11 @@ class EntitlementRepository:
     # Grants
 
     async def grants_of(self, connection: Connection, subscription_ids: Sequence[UUID]) -> list[Grant]:
-        rows = await connection.fetch(f"{_SELECT_GRANTS} WHERE subscription_id = ANY($1)", subscription_ids)
-        return [Grant(*row) for row in rows]
+        rows = await connection.fetch(f"{_GRANTS.select} WHERE subscription_id = ANY($1)", subscription_ids)
+        return [_GRANTS.read(row) for row in rows]
 
     async def save_grants(self, tx: Transaction, grants: Sequence[Grant]) -> None:
-        await tx.executemany(_UPSERT_GRANT, [[getattr(grant, name) for name in _NAMES] for grant in grants])
+        await _GRANTS.save(tx, grants)
 
     async def entitled(
         self, connection: Connection, user_id: UUID, after: datetime

@@ -28,7 +28,7 @@ Value = Annotated[
     Field(description="a limit, on or off, a level's name, or null: it is there"),
 ]
 State = Annotated[
-    Literal["trialing", "active", "grace", "past_due", "paused"],
+    Literal["trialing", "active", "grace", "past_due"],
     Field(
         description="`grace`: an invoice is unpaid, access goes on for a while; `past_due`: which one is not known yet"
     ),
