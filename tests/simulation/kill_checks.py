@@ -178,7 +178,7 @@ async def _leftovers(system: System) -> list[str]:
         SELECT 'event ' || state || ' ' || event_type || coalesce(' ' || error_message, '') AS what
             FROM webhook_events WHERE state NOT IN ('processed', 'unhandled')
         UNION ALL SELECT 'work ' || state || ' ' || kind || coalesce(' ' || last_error, '')
-            FROM work WHERE state <> 'done'
+            FROM work WHERE state <> 'done' AND (state = 'dead' OR due_at < now() + interval '1 hour')
         UNION ALL SELECT 'parked ' || object_key FROM webhook_parked_objects
         UNION ALL SELECT 'unsure payment ' || id FROM payments WHERE unsure
         UNION ALL SELECT 'unsure charge ' || stripe_charge_id FROM charges WHERE unsure

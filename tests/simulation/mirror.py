@@ -46,12 +46,12 @@ _QUERIES = {
 }
 
 
-async def everything(get: Lists, kind: str) -> list[dict[str, Any]]:
-    """All objects of a kind that Stripe lists, newest first."""
+async def everything(get: Lists, kind: str, query: str = "") -> list[dict[str, Any]]:
+    """All objects of a kind that Stripe lists, newest first; `query` is like `&status=all`."""
     found: list[dict[str, Any]] = []
     after = ""
     while True:
-        page = await get(f"/v1/{kind}?limit=100{after}")
+        page = await get(f"/v1/{kind}?limit=100{query}{after}")
         found += page["data"]
         if not page["has_more"]:
             return found

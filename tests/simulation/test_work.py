@@ -1,7 +1,7 @@
 """Due work that is asked for again while somebody does it is done again: he may have looked too early."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -63,5 +63,32 @@ async def test_a_late_worker_does_not_finish_for_another(make_database: MakeData
         await queue.finish(second["id"], second["leased_until"])
         async with database.connection() as connection:
             assert await connection.fetchval("SELECT state FROM work") == "done"
+    finally:
+        await database.close()
+
+
+async def test_a_timer_is_due_at_each_start_and_then_when_it_says(make_database: MakeDatabase) -> None:
+    database, clock = await Database.connect(await make_database()), SystemClock()
+    rung: list[datetime] = []
+
+    async def ring(_: WorkItem) -> datetime:
+        rung.append(clock.now())
+        return clock.now() + timedelta(days=1)
+
+    async def rows() -> list[str]:
+        async with database.connection() as connection:
+            return [row["state"] for row in await connection.fetch("SELECT state FROM work")]
+
+    try:
+        for start in (1, 2):
+            stop = asyncio.Event()
+            runner = WorkRunner(database, clock, {"test.*": ring}, timers=["test.timer"])
+            running = asyncio.create_task(runner.run(stop))
+            await until(lambda start=start: len(rung) == 2 * start - 1, "it is due at the start")
+            clock.offset += timedelta(days=1)
+            await until(lambda start=start: len(rung) == 2 * start, "it is due a day later")
+            stop.set()
+            await running
+            assert await rows() == ["queued"]
     finally:
         await database.close()

@@ -31,8 +31,11 @@ async def another_application(
         sandbox_url=origin.sandbox_url,
         api_url=f"http://127.0.0.1:{port}",
         smtp_port=urlsplit(smtp.get_secret_value()).port or 0,
-        STRIPE_API_VERSION=origin.settings.stripe_api_version,
-        **changes,
+        **{
+            "STRIPE_API_VERSION": origin.settings.stripe_api_version,
+            "CLOCK_FILE": str(origin.settings.clock_file),
+            **changes,
+        },
     )
     api_url = f"http://127.0.0.1:{port}"
     pool = await asyncpg.create_pool(database_url, min_size=0, max_size=4)

@@ -1,11 +1,13 @@
 """`Dialect`: what has to be asked for differently at different API versions. Answers are read by the fields present."""
 
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["Dialect"]
 
 _BASIL = "2025-03-31"
 _BILLING_MODE = "2025-06-30"
+_CLOVER = "2025-09-30"
 _ENDIVE = "2026-09-30"
 
 
@@ -16,6 +18,7 @@ class Dialect:
         day = api_version[: len(_BASIL)]
         self.basil = day >= _BASIL
         self._modes = day >= _BILLING_MODE
+        self._clover = day >= _CLOVER
         self._endive = day >= _ENDIVE
 
     @property
@@ -52,10 +55,19 @@ class Dialect:
         """`billing_cycle_anchor` of an update or a resumption: `now` or `unchanged`."""
         return {"billing_cycle_anchor": {"type": kind} if self._endive else kind}
 
-    def preview(self, subscription_id: str, details: dict[str, Any], more: dict[str, Any]) -> tuple[str, str, Any]:
-        """Method, path and parameters that preview an invoice; `details` are the change of the subscription."""
-        params = {"subscription": subscription_id, **more}
+    def preview(self, params: dict[str, Any], details: dict[str, Any]) -> tuple[str, str, Any]:
+        """Method, path and parameters that preview an invoice; `details` are of the subscription or its change."""
         if self.basil:
             given = {"subscription_details": details} if details else {}
             return "post", "/v1/invoices/create_preview", {**params, **given}
         return "get", "/v1/invoices/upcoming", {**params, **{f"subscription_{name}": details[name] for name in details}}
+
+    def phase_length(self, interval: str, interval_count: int) -> dict[str, Any]:
+        """What makes a phase of a schedule last one period of a price."""
+        if self._clover:
+            return {"duration": {"interval": interval, "interval_count": interval_count}}
+        return {"iterations": 1}
+
+    def phase_discounts(self, discount_ids: Sequence[str]) -> dict[str, Any]:
+        """What keeps the discounts of a subscription through a phase."""
+        return {"discounts": [{"discount": found} for found in discount_ids]} if discount_ids else {}

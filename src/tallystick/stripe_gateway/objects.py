@@ -32,11 +32,12 @@ MaybeInt: TypeAlias = int | None | UnsetType
 
 
 class Failure(Struct, frozen=True):
-    """Why the last attempt failed, in Stripe's words; `charge_id` is None where no charge was made."""
+    """Why the last attempt failed, in Stripe's words, and with which method; `charge_id` is None without a charge."""
 
     code: str
     decline_code: str | None
     charge_id: str | None
+    payment_method: str | None = None
 
 
 class PaymentIntent(Struct, frozen=True, kw_only=True):

@@ -86,8 +86,10 @@ def as_before(obj: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, 
     whole = dict(obj)
     for name, old in previous.items():
         new = whole.get(name)
-        both = isinstance(old, Mapping) and isinstance(new, Mapping)
-        whole[name] = as_before(new, old) if both else old
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            whole[name] = as_before(new, old)
+        else:
+            whole[name] = old
     if isinstance(metadata := whole.get("metadata"), Mapping):
         whole["metadata"] = {key: value for key, value in metadata.items() if value is not None}
     return whole

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tallystick.stripe_gateway import translate_billing
+from tallystick.stripe_gateway import translate_billing, translate_discounts
 from tallystick.stripe_gateway.dialect import Dialect
 from tallystick.stripe_gateway.objects import Answer
 from tallystick.stripe_gateway.objects_billing import Invoice, PromotionCode, Subscription
+from tallystick.stripe_gateway.objects_discounts import Coupon
 from tallystick.stripe_gateway.service import StripeService
 
 __all__ = ["SubscriptionCalls"]
@@ -79,8 +80,16 @@ class SubscriptionCalls:
 
         `details` are `items`, `proration_behavior`, `proration_date`, …; `more` is `discounts`, `preview_mode`.
         """
-        method, path, params = self.dialect.preview(subscription_id, dict(details), dict(more))
-        return await self._stripe.call(method, path, params, translate_billing.invoice)
+        return await self._preview({"subscription": subscription_id, **more}, details)
+
+    async def preview_new(self, customer_id: str, items: Sequence[Json], more: Json) -> Answer[Invoice]:
+        """The first invoice of a subscription that there is not yet, without a trial; `more` is `discounts`, …"""
+        details = {"items": list(items), **self.dialect.billing_mode}
+        return await self._preview({"customer": customer_id, **more}, details)
+
+    async def _preview(self, params: Json, details: Json) -> Answer[Invoice]:
+        method, path, sent = self.dialect.preview(dict(params), dict(details))
+        return await self._stripe.call(method, path, sent, translate_billing.invoice)
 
     async def promotion_codes(self, code: str) -> list[PromotionCode]:
         """The newest 100 promotion codes that are spelt so, in whatever case, active or not."""
@@ -90,6 +99,14 @@ class SubscriptionCalls:
     async def retrieve_promotion_code(self, promotion_code_id: str) -> Answer[PromotionCode]:
         """`GET /v1/promotion_codes/{id}`."""
         return await self._stripe.read(f"/v1/promotion_codes/{promotion_code_id}", {}, translate_billing.promotion_code)
+
+    async def coupon_of(self, promotion_code_id: str) -> Coupon | None:
+        """What a promotion code takes off."""
+        code = (await self.retrieve_promotion_code(promotion_code_id)).raw
+        coupon_id = translate_discounts.promotion_code(code).coupon
+        if coupon_id is None:
+            return None
+        return (await self._stripe.read(f"/v1/coupons/{coupon_id}", {}, translate_discounts.coupon)).value
 
     async def _write(self, path: str, params: Json, key: str) -> Answer[Subscription]:
         sent = {**params, "expand": self.dialect.subscription_secret_expand}

@@ -77,6 +77,7 @@ def _failure(obj: Json) -> Failure | None | UnsetType:
         code=error.get("code") or error.get("type") or "unknown",
         decline_code=error.get("decline_code"),
         charge_id=reference(error.get("charge")),
+        payment_method=reference(error.get("payment_method")),
     )
 
 

@@ -11,7 +11,7 @@ from tallystick.invoices.models import InvoiceRow
 from tallystick.subscriptions.access import failing_invoice, failing_since
 from tallystick.subscriptions.models import TERMINAL, DunningRow, SubscriptionRow
 
-__all__ = ["Dunning", "DunningRules", "dunning_of"]
+__all__ = ["Dunning", "DunningRules", "dunning_of", "has_failed"]
 
 
 class DunningRules(Struct, frozen=True):
@@ -53,7 +53,7 @@ def dunning_of(
     """
     if row.status in TERMINAL or row.status == "incomplete":
         return None
-    failed = [invoice for invoice in unpaid if invoice.first_failed_at is not None]
+    failed = [invoice for invoice in unpaid if has_failed(row, invoice)]
     invoice, since = failing_invoice(failed), failing_since(failed)
     if invoice is None or since is None:
         return None
@@ -70,6 +70,11 @@ def dunning_of(
         currency=invoice.currency,
         pay_url=invoice.hosted_invoice_url,
     )
+
+
+def has_failed(row: SubscriptionRow, invoice: InvoiceRow) -> bool:
+    """Whether a payment of the invoice has failed: we were told so, or see what it has led to."""
+    return invoice.first_failed_at is not None or (row.status == "past_due" and invoice.attempted)
 
 
 def _plan(

@@ -5,14 +5,16 @@ from tallystick.core.errors import Conflict, DomainError
 __all__ = [
     "AlreadyCanceled",
     "AlreadyPaused",
-    "ChangeAtPeriodEndNotAvailable",
+    "ChangeScheduled",
     "NoUpcomingInvoice",
     "NotCancelable",
     "NotPaused",
+    "NothingScheduled",
     "PreviewStale",
     "PriceNotUsable",
     "PromotionCodeNotUsable",
     "SeveralItems",
+    "SubscriptionBegun",
     "SubscriptionEnded",
     "SubscriptionExists",
     "SubscriptionIncomplete",
@@ -38,6 +40,12 @@ class SubscriptionExists(Conflict):
     action = "Change that one (`subscription_id`), or cancel it first."
 
 
+class SubscriptionBegun(Conflict):
+    code = "SUBSCRIPTION_BEGUN"
+    title = "This subscription has been paid, or is about to be"
+    action = "Cancel it."
+
+
 class SubscriptionEnded(Conflict):
     code = "SUBSCRIPTION_ENDED"
     title = "This subscription has ended, and ended ones do not come back"
@@ -56,10 +64,15 @@ class SeveralItems(Conflict):
     action = "Change it in Stripe's dashboard."
 
 
-class ChangeAtPeriodEndNotAvailable(DomainError):
-    code, status = "CHANGE_AT_PERIOD_END_NOT_AVAILABLE", 422
-    title = "Prices and quantities cannot be changed at the period's end yet"
-    action = "Change it now, with a proration_behavior of your choice; a cancellation can wait for the period's end."
+class ChangeScheduled(Conflict):
+    code = "CHANGE_SCHEDULED"
+    title = "A change waits for the end of this subscription's period"
+    action = "Take it back first, with DELETE …/scheduled-change; or wait for it."
+
+
+class NothingScheduled(Conflict):
+    code = "NOTHING_SCHEDULED"
+    title = "No change waits for the end of this subscription's period"
 
 
 class PreviewStale(Conflict):

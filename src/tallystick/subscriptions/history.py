@@ -7,7 +7,7 @@ order, in the end one change is one row, and all rows together lead to what the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -16,7 +16,17 @@ from msgspec.structs import replace
 from tallystick.subscriptions.models import HistoryRow, SubscriptionRow
 from tallystick.subscriptions.states import text_of
 
-__all__ = ["ENDING", "TRACKED", "action_of", "differences", "leads_away", "told_values", "tracked", "weave"]
+__all__ = [
+    "ENDING",
+    "TRACKED",
+    "action_of",
+    "differences",
+    "leads_away",
+    "told_values",
+    "tracked",
+    "unaccounted",
+    "weave",
+]
 
 Values = Mapping[str, Any]
 
@@ -34,6 +44,8 @@ ENDING = (
 """What the end of a subscription sets. Its event tells no old values: they are taken from the rows before it."""
 
 _ITEM = ("price", "product", "quantity", "unit_amount", "currency", "interval", "interval_count")
+# An event's time and that of an answer are two servers'.
+_SKEW = timedelta(seconds=2)
 _EMPTY: Values = {"cancel_at_period_end": False, "discounts": [], "metadata": {}, "items": []}
 
 
@@ -166,6 +178,11 @@ class _Course:
     def add(self, row: HistoryRow) -> None:
         self._rows.append(row)
 
+    @property
+    def began(self) -> bool:
+        """Whether a row tells of the beginning."""
+        return any(row.old_values is None for row in self._rows)
+
     def before(self, name: str, at: datetime) -> Any:
         """The value at the beginning of the second `at`."""
         return self._follow(name, [row for row in self._rows if row.performed_at < at])
@@ -175,11 +192,11 @@ class _Course:
         return self._follow(name, [row for row in self._rows if row.performed_at <= at])
 
     def has(self, name: str, value: Any, row: HistoryRow) -> bool:
-        """Whether a field had this value when `row` says so, by the other rows."""
+        """Whether a field had this value when `row` says so, by the other rows, or got it there and then."""
         return self.before(name, row.performed_at) == value or any(
             other.new_values is not None and name in other.new_values and other.new_values[name] == value
             for other in self._rows
-            if other.performed_at == row.performed_at
+            if timedelta() <= other.performed_at - row.performed_at <= _SKEW
             or (row.request_key is not None and other.request_key == row.request_key)
         )
 
@@ -226,18 +243,34 @@ def weave(known: Sequence[HistoryRow], fresh: Sequence[HistoryRow]) -> list[Hist
     return [_ending(row, story) if _ends(row) else row for row in story]
 
 
+def unaccounted(story: Sequence[HistoryRow], state: Values) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """What of a state no row leads to: the fields as the rows leave them (None: there are no rows), and as they are."""
+    if not story:
+        return None, told_values(state)
+    course, end = _Course(), max(row.performed_at for row in story)
+    for row in story:
+        course.add(row)
+    old, new = {}, {}
+    for name in TRACKED:
+        value = course.after(name, end)
+        value = _EMPTY.get(name) if isinstance(value, _Unknown) else value
+        if value != state[name]:
+            old[name], new[name] = value, state[name]
+    return old, new
+
+
 def _untold(row: HistoryRow, course: _Course) -> HistoryRow | None:
     """What of a provisional row no other row tells."""
     assert row.new_values is not None
     new = {name: value for name, value in row.new_values.items() if not course.has(name, value, row)}
     if not new:
         return None
-    old: dict[str, Any] | None = {}
+    if row.old_values is None and not course.began:
+        return replace(row, new_values=new)
+    old: dict[str, Any] = {}
     for name in new:
         value = course.before(name, row.performed_at)
         old[name] = (row.old_values or _EMPTY).get(name) if isinstance(value, _Unknown) else value
-    if row.old_values is None and len(new) == len(row.new_values):
-        old = None
     return replace(row, old_values=old, new_values=new, action=action_of(old, new))
 
 
@@ -245,7 +278,8 @@ def _heir(row: HistoryRow, gone: HistoryRow, known_ids: set[Any]) -> HistoryRow:
     """`row`, with what it has from a provisional row that gave way to it."""
     same = gone.request_key is not None and row.request_key == gone.request_key
     # Deleting bears no idempotency key; but there is one end.
-    end = _ends(row) and gone.cause == "api" and "status" in (gone.new_values or {}) and row.cause == "dashboard"
+    ends = (gone.new_values or {}).get("status") == "canceled"
+    end = _ends(row) and gone.cause == "api" and ends and row.cause == "dashboard"
     if not (same or end):
         return row
     if gone.id in known_ids and row.id not in known_ids:
@@ -262,7 +296,7 @@ def _heir(row: HistoryRow, gone: HistoryRow, known_ids: set[Any]) -> HistoryRow:
 
 
 def _ends(row: HistoryRow) -> bool:
-    return not row.provisional and (row.new_values or {}).get("status") == "canceled"
+    return not row.provisional and row.old_values is not None and (row.new_values or {}).get("status") == "canceled"
 
 
 def _whole_endings(known: Sequence[HistoryRow]) -> list[HistoryRow]:
@@ -292,6 +326,6 @@ def _ending(row: HistoryRow, story: Sequence[HistoryRow]) -> HistoryRow:
     old, new = {}, {}
     for name, value in row.new_values.items():
         before = course.after(name, row.performed_at)
-        if before != value:
+        if before != value and not isinstance(value, _Unknown):
             old[name], new[name] = None if isinstance(before, _Unknown) else before, value
     return replace(row, old_values=old, new_values=new, action=action_of(old, new))

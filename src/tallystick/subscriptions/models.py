@@ -9,13 +9,25 @@ from msgspec import Struct
 from tallystick.stripe_gateway.objects_billing import Subscription
 from tallystick.stripe_gateway.ordering import Source
 
-__all__ = ["LIVE", "TERMINAL", "DunningRow", "HistoryRow", "SubscriptionChange", "SubscriptionFacts", "SubscriptionRow"]
+__all__ = [
+    "LIVE",
+    "TERMINAL",
+    "UNPAID_COMMENT",
+    "DunningRow",
+    "HistoryRow",
+    "SubscriptionChange",
+    "SubscriptionFacts",
+    "SubscriptionRow",
+]
 
 TERMINAL = frozenset({"canceled", "incomplete_expired"})
 """Statuses that are never left."""
 
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 """Statuses of which a user has one subscription, unless ALLOW_MULTIPLE_SUBSCRIPTIONS."""
+
+UNPAID_COMMENT = "The renewal stayed unpaid."
+"""What Stripe is told of a subscription that we cancel for that: its own reason is that somebody asked."""
 
 
 class SubscriptionRow(Struct, frozen=True):
@@ -24,7 +36,8 @@ class SubscriptionRow(Struct, frozen=True):
     `items` are `{id, price, product, quantity, currency, unit_amount, unit_amount_decimal, billing_scheme, interval,
     interval_count, usage_type, current_period_start, current_period_end}` (times RFC 3339); `product_id`, `price_id`
     and `quantity` are those of the first. The period is that of the whole: the earliest end among the items.
-    `discounts` are Stripe's ids. `pause_collection` is `{behavior, resumes_at}`, `pending_update` Stripe's own hash.
+    `discounts` are Stripe's ids. `pause_collection` is `{behavior, resumes_at}`; `pending_update` is what is set of
+    Stripe's own hash, with `subscription_items` as `[{id, price: {id}, quantity}]`.
     """
 
     id: UUID
@@ -69,6 +82,12 @@ class SubscriptionRow(Struct, frozen=True):
     unsure: bool
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def waits_for_card(self) -> bool:
+        """Whether it has begun with nothing to pay, and a card is still to be saved for what comes later."""
+        free = self.status in ("trialing", "active")
+        return free and self.pending_setup_intent_id is not None and self.default_payment_method is None
 
 
 class HistoryRow(Struct, frozen=True):

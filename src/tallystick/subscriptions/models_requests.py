@@ -19,7 +19,11 @@ ProrationBehavior: TypeAlias = Literal["create_prorations", "always_invoice", "n
 
 
 class CreateRequest(Struct, frozen=True, kw_only=True):
-    """A new subscription. `trial_period_days` None: DEFAULT_TRIAL_DAYS; 0: no trial."""
+    """A new subscription. `trial_period_days` None: DEFAULT_TRIAL_DAYS; 0: no trial.
+
+    `by_browser`: the customer is at a page of ours and confirms the first payment, or saves a card, there; the request
+    itself charges nothing, whatever cards are saved, and a trial that waits for its card is taken up again, too.
+    """
 
     price: str
     quantity: int = 1
@@ -27,6 +31,7 @@ class CreateRequest(Struct, frozen=True, kw_only=True):
     payment_method: str | None = None
     promotion_code: str | None = None
     metadata: dict[str, str] = {}
+    by_browser: bool = False
 
 
 class ChangeRequest(Struct, frozen=True, kw_only=True):

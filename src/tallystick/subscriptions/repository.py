@@ -7,20 +7,13 @@ from uuid import UUID
 
 from tallystick.core.pages import Page
 from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.mirror_table import MirrorTable, RowTable
 from tallystick.subscriptions.models import LIVE, TERMINAL, HistoryRow, SubscriptionRow
 
 __all__ = ["SubscriptionFilter", "SubscriptionRepository"]
 
-_NAMES = SubscriptionRow.__struct_fields__
-_COLUMNS = ", ".join(_NAMES)
-_MARKS = ", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))
-_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name not in ("id", "created_at"))
-_SELECT = f"SELECT {_COLUMNS} FROM subscriptions"
-
-_HISTORY_NAMES = HistoryRow.__struct_fields__
-_HISTORY_COLUMNS = ", ".join(_HISTORY_NAMES)
-_HISTORY_MARKS = ", ".join(f"${n}" for n in range(1, len(_HISTORY_NAMES) + 1))
-_SELECT_HISTORY = f"SELECT {_HISTORY_COLUMNS} FROM subscription_history"
+_SUBSCRIPTIONS = MirrorTable("subscriptions", SubscriptionRow, "stripe_subscription_id", key="id")
+_HISTORY = RowTable("subscription_history", HistoryRow, ["id"])
 
 
 class SubscriptionFilter:
@@ -53,34 +46,21 @@ class SubscriptionRepository:
 
     async def find(self, connection: Connection, subscription_id: UUID | str) -> SubscriptionRow | None:
         """A subscription by our id or Stripe's."""
-        column = "id" if isinstance(subscription_id, UUID) else "stripe_subscription_id"
-        row = await connection.fetchrow(f"{_SELECT} WHERE {column} = $1", subscription_id)
-        return SubscriptionRow(*row) if row else None
+        return await _SUBSCRIPTIONS.find(connection, subscription_id)
 
     async def lock(self, tx: Transaction, subscription_id: UUID) -> SubscriptionRow | None:
-        row = await tx.fetchrow(f"{_SELECT} WHERE id = $1 FOR UPDATE", subscription_id)
-        return SubscriptionRow(*row) if row else None
+        row = await tx.fetchrow(f"{_SUBSCRIPTIONS.select} WHERE id = $1 FOR UPDATE", subscription_id)
+        return _SUBSCRIPTIONS.read(row) if row else None
 
     async def lock_many(
         self, tx: Transaction, stripe_ids: Sequence[str], ids: Sequence[UUID] = ()
     ) -> list[SubscriptionRow]:
         """The rows of these Stripe ids, and those of these ids whose Stripe id is not known yet, locked in id order."""
-        rows = await tx.fetch(
-            f"""
-            {_SELECT} WHERE stripe_subscription_id = ANY($1) OR (id = ANY($2) AND stripe_subscription_id IS NULL)
-            ORDER BY id FOR UPDATE
-            """,
-            stripe_ids,
-            ids,
-        )
-        return [SubscriptionRow(*row) for row in rows]
+        return await _SUBSCRIPTIONS.lock_ours(tx, stripe_ids, ids)
 
     async def save(self, tx: Transaction, rows: Sequence[SubscriptionRow]) -> None:
         """Insert or update whole rows."""
-        await tx.executemany(
-            f"INSERT INTO subscriptions ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO UPDATE SET {_CHANGES}",
-            [[getattr(row, name) for name in _NAMES] for row in rows],
-        )
+        await _SUBSCRIPTIONS.save(tx, rows)
 
     async def delete(self, tx: Transaction, subscription_id: UUID) -> None:
         """Remove a subscription of which nothing exists at Stripe."""
@@ -104,17 +84,18 @@ class SubscriptionRepository:
     async def of_customer(self, connection: Connection, stripe_customer_id: str) -> list[SubscriptionRow]:
         """All of a customer at Stripe, newest first."""
         rows = await connection.fetch(
-            f"{_SELECT} WHERE stripe_customer_id = $1 ORDER BY created_at DESC, id DESC", stripe_customer_id
+            f"{_SUBSCRIPTIONS.select} WHERE stripe_customer_id = $1 ORDER BY created_at DESC, id DESC",
+            stripe_customer_id,
         )
-        return [SubscriptionRow(*row) for row in rows]
+        return [_SUBSCRIPTIONS.read(row) for row in rows]
 
     async def _of_user(
         self, connection: Connection, user_id: UUID, condition: str, statuses: Sequence[str]
     ) -> list[SubscriptionRow]:
         rows = await connection.fetch(
-            f"{_SELECT} WHERE user_id = $1 AND {condition} ORDER BY created_at, id", user_id, statuses
+            f"{_SUBSCRIPTIONS.select} WHERE user_id = $1 AND {condition} ORDER BY created_at, id", user_id, statuses
         )
-        return [SubscriptionRow(*row) for row in rows]
+        return [_SUBSCRIPTIONS.read(row) for row in rows]
 
     async def listed(
         self,
@@ -137,22 +118,77 @@ class SubscriptionRepository:
         values.append(limit + 1)
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         rows = await connection.fetch(
-            f"{_SELECT} {where} ORDER BY created_at {direction}, id {direction} LIMIT ${len(values)}", *values
+            f"{_SUBSCRIPTIONS.select} {where} ORDER BY created_at {direction}, id {direction} LIMIT ${len(values)}",
+            *values,
         )
-        found = [SubscriptionRow(*row) for row in rows[:limit]]
+        found = [_SUBSCRIPTIONS.read(row) for row in rows[:limit]]
         return Page(found[::-1] if before else found, len(rows) > limit)
 
+    async def flag(self, tx: Transaction, subscription_id: UUID) -> bool:
+        """Mark a second one; False where it was marked before."""
+        done = await tx.execute(
+            "UPDATE subscriptions SET flagged = true WHERE id = $1 AND NOT flagged", subscription_id
+        )
+        return done == "UPDATE 1"
+
     # History
+
+    async def history_around(self, tx: Transaction, moments: Sequence[tuple[UUID, datetime]]) -> list[HistoryRow]:
+        """What is known of these subscriptions at these very seconds."""
+        rows = await tx.fetch(
+            f"""
+            {_HISTORY.select} WHERE (subscription_id, performed_at) IN (
+                SELECT * FROM unnest($1::uuid[], $2::timestamptz[])
+            )
+            """,
+            [subscription_id for subscription_id, _ in moments],
+            [at for _, at in moments],
+        )
+        return [_HISTORY.read(row) for row in rows]
+
+    async def whole_stories(
+        self, tx: Transaction, ids: Sequence[UUID], moving: Sequence[UUID]
+    ) -> dict[UUID, list[HistoryRow]]:
+        """The whole history of the `moving`, and of those of `ids` in whose history a row may change: oldest first."""
+        rows = await tx.fetch(
+            f"""
+            {_HISTORY.select} WHERE subscription_id = ANY($2) OR subscription_id IN (
+                SELECT subscription_id FROM subscription_history WHERE subscription_id = ANY($1) AND provisional
+                UNION SELECT id FROM subscriptions WHERE id = ANY($1) AND status = ANY($3)
+            )
+            ORDER BY performed_at, id
+            """,
+            ids,
+            moving,
+            list(TERMINAL),
+        )
+        stories: dict[UUID, list[HistoryRow]] = {}
+        for row in rows:
+            history = _HISTORY.read(row)
+            stories.setdefault(history.subscription_id, []).append(history)
+        return stories
+
+    async def delete_history(self, tx: Transaction, ids: Sequence[UUID]) -> None:
+        """Remove provisional rows that gave way."""
+        if ids:
+            await tx.execute("DELETE FROM subscription_history WHERE id = ANY($1)", ids)
+
+    async def save_history(self, tx: Transaction, rows: Sequence[HistoryRow]) -> None:
+        """Insert or update whole rows."""
+        await _HISTORY.save(tx, rows)
 
     async def insert_history(self, tx: Transaction, rows: Sequence[HistoryRow]) -> None:
         """Store history; a row whose business key is taken is left alone."""
         await tx.executemany(
-            f"""
-            INSERT INTO subscription_history ({_HISTORY_COLUMNS}) VALUES ({_HISTORY_MARKS})
-            ON CONFLICT (business_key) DO NOTHING
-            """,
-            [[getattr(row, name) for name in _HISTORY_NAMES] for row in rows],
+            f"{_HISTORY.insert} ON CONFLICT (business_key) DO NOTHING", [_HISTORY.values(row) for row in rows]
         )
+
+    async def find_history(self, connection: Connection, subscription_id: UUID, row_id: UUID) -> HistoryRow | None:
+        """One change of a subscription."""
+        row = await connection.fetchrow(
+            f"{_HISTORY.select} WHERE subscription_id = $1 AND id = $2", subscription_id, row_id
+        )
+        return _HISTORY.read(row) if row else None
 
     async def history_of(
         self, connection: Connection, subscription_id: UUID, *, limit: int, after: HistoryRow | None = None
@@ -160,7 +196,7 @@ class SubscriptionRepository:
         """One page of a subscription's history, newest first, beyond `after` (exclusive)."""
         rows = await connection.fetch(
             f"""
-            {_SELECT_HISTORY}
+            {_HISTORY.select}
             WHERE subscription_id = $1 AND ($2::timestamptz IS NULL OR (performed_at, id) < ($2, $3::uuid))
             ORDER BY performed_at DESC, id DESC LIMIT $4
             """,
@@ -169,4 +205,4 @@ class SubscriptionRepository:
             after.id if after else None,
             limit + 1,
         )
-        return Page([HistoryRow(*row) for row in rows[:limit]], len(rows) > limit)
+        return Page([_HISTORY.read(row) for row in rows[:limit]], len(rows) > limit)

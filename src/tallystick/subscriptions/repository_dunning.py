@@ -5,28 +5,23 @@ from datetime import datetime
 from uuid import UUID
 
 from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.mirror_table import RowTable
 from tallystick.subscriptions.models import DunningRow
 
 __all__ = ["DunningRepository"]
 
-_NAMES = DunningRow.__struct_fields__
-_SELECT = f"SELECT {', '.join(_NAMES)} FROM dunning_runs"
-_UPSERT = f"""
-    INSERT INTO dunning_runs ({", ".join(_NAMES)}) VALUES ({", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))})
-    ON CONFLICT (stripe_invoice_id)
-    DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "stripe_invoice_id")}
-"""
+_RUNS = RowTable("dunning_runs", DunningRow, ["stripe_invoice_id"])
 
 
 class DunningRepository:
     """Reads and writes `dunning_runs`; who writes has the subscription locked."""
 
     async def runs_of(self, connection: Connection, stripe_invoice_ids: Sequence[str]) -> dict[str, DunningRow]:
-        rows = await connection.fetch(f"{_SELECT} WHERE stripe_invoice_id = ANY($1)", stripe_invoice_ids)
-        return {row[0]: DunningRow(*row) for row in rows}
+        rows = await connection.fetch(f"{_RUNS.select} WHERE stripe_invoice_id = ANY($1)", stripe_invoice_ids)
+        return {row[0]: _RUNS.read(row) for row in rows}
 
     async def save(self, tx: Transaction, run: DunningRow) -> None:
-        await tx.execute(_UPSERT, *(getattr(run, name) for name in _NAMES))
+        await _RUNS.save(tx, [run])
 
     async def past_due(
         self, connection: Connection, after: tuple[datetime, UUID] | None, limit: int

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -13,23 +13,25 @@ from tallystick.core.clock import Clock, to_unix
 from tallystick.customers.service import StripeCustomerService
 from tallystick.entitlements.models import Grant
 from tallystick.entitlements.service import PATIENCE, EntitlementService
+from tallystick.invoices.models import InvoiceRow
+from tallystick.invoices.service import InvoiceService
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import Retry, WorkItem, enqueue
 from tallystick.subscriptions.access import Access, AccessRules, access_of
-from tallystick.subscriptions.models import SubscriptionRow
+from tallystick.subscriptions.models import LIVE, TERMINAL, SubscriptionRow
 from tallystick.subscriptions.repository import SubscriptionRepository
 from tallystick.subscriptions.service_access_told import AccessTeller
 
-if TYPE_CHECKING:
-    from tallystick.invoices.service import InvoiceService
-
-__all__ = ["ACCESS_WORK", "AccessKeeper", "AccessTimer"]
+__all__ = ["ACCESS_WORK", "AccessKeeper", "AccessWork", "Follower"]
 
 log = structlog.get_logger()
 
 ACCESS_WORK = "subscription.access"
 _INVOICE_COMES = timedelta(minutes=5)
+
+Follower: TypeAlias = Callable[[Transaction, SubscriptionRow, Sequence[InvoiceRow]], Awaitable[None]]
+"""What else is planned when a subscription or one of its invoices has changed; given its unpaid invoices."""
 
 
 class AccessKeeper:
@@ -39,10 +41,11 @@ class AccessKeeper:
         self,
         clock: Clock,
         settings: Settings,
-        invoices: "InvoiceService",
+        invoices: InvoiceService,
         customers: StripeCustomerService,
         entitlements: EntitlementService,
         teller: AccessTeller,
+        followers: Sequence[Follower] = (),
     ) -> None:
         self._clock = clock
         self._rules = AccessRules(timedelta(days=settings.grace_period_days), settings.paused_subscriptions_keep_access)
@@ -50,6 +53,7 @@ class AccessKeeper:
         self._customers = customers
         self._entitlements = entitlements
         self._teller = teller
+        self._followers = followers
 
     async def settle(self, tx: Transaction, rows: Sequence[SubscriptionRow], at: datetime) -> None:
         """Bring the grants of these subscriptions up to date; the caller has them locked, and saved.
@@ -57,6 +61,10 @@ class AccessKeeper:
         `at` is Stripe's time of what changed. Doing it again changes nothing.
         """
         await self._settle(tx, rows, at, None)
+
+    async def settle_customer(self, tx: Transaction, rows: Sequence[SubscriptionRow]) -> None:
+        """The same after a customer's way to pay has changed, which no subscription shows."""
+        await self._settle(tx, rows, self._clock.now(), None)
 
     async def settle_asked(self, tx: Transaction, row: SubscriptionRow, asked_at: datetime) -> None:
         """The same after Stripe was asked: access that should have ended by `asked_at` is lost."""
@@ -86,6 +94,8 @@ class AccessKeeper:
             await self._entitlements.record(tx, [grant for grant in new if grant != old.get(grant.stripe_product_id)])
             await self._set_timers(tx, row, old, new)
             await self._teller.tell(tx, row, list(old.values()), new, owed)
+            for follow in self._followers:
+                await follow(tx, row, owed)
 
     async def _set_timers(
         self, tx: Transaction, row: SubscriptionRow, old: Mapping[str, Grant], new: Sequence[Grant]
@@ -153,8 +163,8 @@ class _Moment:
         return max(moment, old.since) if changed else old.since
 
 
-class AccessTimer:
-    """The work `subscription.access`: access ends by itself, and Stripe is asked first whether it is so."""
+class AccessWork:
+    """The works by which access is settled with no news of a subscription: its end, and another way to pay."""
 
     def __init__(
         self,
@@ -162,7 +172,7 @@ class AccessTimer:
         clock: Clock,
         repository: SubscriptionRepository,
         entitlements: EntitlementService,
-        invoices: "InvoiceService",
+        invoices: InvoiceService,
         keeper: AccessKeeper,
         fetch: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -176,9 +186,10 @@ class AccessTimer:
         self._fetch = fetch
 
     async def due(self, item: WorkItem) -> None:
-        """Settle the access of one subscription that has come to its end; raises `Retry` while Stripe is away.
+        """The work `subscription.access`: settle access that has come to its end, once Stripe was asked whether it has.
 
-        Reads deny it after an hour, whatever Stripe does: it is lost then, and told so.
+        Raises `Retry` while Stripe is away. Reads deny access after an hour, whatever Stripe does: then it is
+        lost, and told so.
         """
         subscription_id = UUID(item.payload["subscription"])
         doubt = await self._doubt(subscription_id)
@@ -198,6 +209,26 @@ class AccessTimer:
                 await self._keeper.settle_asked(tx, row, asked_at)
 
         await self._database.run(settle)
+
+    async def payment_changed(self, item: WorkItem) -> None:
+        """The work `customer.payment_changed`: settle what this customer subscribes to."""
+
+        async def settle(tx: Transaction) -> None:
+            rows = await self._repository.of_customer(tx, item.payload["customer"])
+            live = [str(row.stripe_subscription_id) for row in rows if row.status in LIVE]
+            await self._keeper.settle_customer(tx, await self._repository.lock_many(tx, live))
+
+        await self._database.run(settle)
+
+    async def still_lost(self, context: Mapping[str, Any]) -> bool:
+        """The mail that access is lost is pointless once it is back, or the subscription has ended, which is told."""
+        subscription_id = UUID(context["subscription_id"])
+        async with self._database.connection() as connection:
+            row = await self._repository.find(connection, subscription_id)
+            known = await self._entitlements.grants_of(connection, [subscription_id])
+        if row is None or row.status in TERMINAL:
+            return False
+        return not any(grant.access for grant in known.get(subscription_id, {}).values())
 
     async def _doubt(self, subscription_id: UUID) -> "_Doubt | None":
         """What is to be asked about a subscription; None where its access has no end that is past."""

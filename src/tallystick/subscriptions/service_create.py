@@ -1,8 +1,10 @@
 """`SubscriptionCreation`: a user's slot, then a subscription in it. One is live at a time, whoever races whom."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
+
+from msgspec import Struct
 
 from tallystick.attempts.models import Attempt, Settled
 from tallystick.attempts.service import AttemptService, Prepare
@@ -10,7 +12,7 @@ from tallystick.core.checks import check_metadata
 from tallystick.core.errors import DomainError, Unavailable
 from tallystick.customers.service import StripeCustomerService
 from tallystick.platform.auth import Actor
-from tallystick.platform.database import Transaction
+from tallystick.platform.database import Connection, Transaction
 from tallystick.platform.idempotency import IdempotentRequest
 from tallystick.platform.settings import Settings
 from tallystick.products.models import PriceRow
@@ -25,7 +27,7 @@ from tallystick.subscriptions.service_record import META_INSTALLATION, META_SUBS
 from tallystick.subscriptions.service_refresh import SubscriptionRefresher
 from tallystick.subscriptions.service_terms import Terms, check_quantity, is_metered, wrong_currency
 
-__all__ = ["SubscriptionCreation", "actor_name", "execute"]
+__all__ = ["SubscriptionCreation", "Wish", "execute"]
 
 META_PROMOTION_CODE = "tallystick_promotion_code"
 """The promotion code that a subscription was created with: Stripe tells only the discount that it became."""
@@ -69,6 +71,26 @@ class SubscriptionCreation:
         return await execute(self._attempts, request, lambda: self._build(actor, request, wanted))
 
     async def _build(self, actor: Actor, request: IdempotentRequest, wanted: CreateRequest) -> Prepare:
+        wish = await self.wish(actor, wanted, request.derive_id("subscription", self._settings.installation_id))
+        await self._refresher.refresh_customer(wish.customer)
+
+        async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
+            kind, subject, stored = await self._decide(tx, actor, wish)
+            return await self._attempts.store(
+                tx,
+                request,
+                key_id,
+                kind,
+                {"actor": actor.name, "reason": None, **stored},
+                user_id=actor.user_id,
+                subject_id=subject,
+                lock_key=f"subscription:create:{actor.user_id}",
+            )
+
+        return prepare
+
+    async def wish(self, actor: Actor, wanted: CreateRequest, our_id: UUID) -> "Wish":
+        """What is wanted, checked; raises as `create`."""
         price = await self._terms.price(wanted.price)
         check_quantity(price, wanted.quantity)
         customer = await self._customer(actor)
@@ -76,45 +98,27 @@ class SubscriptionCreation:
         method, attach = None, False
         if wanted.payment_method:
             method, attach = await self._terms.method(wanted.payment_method, customer)
-        await self._refresher.refresh_customer(customer)
-        subscription_id = request.derive_id("subscription", self._settings.installation_id)
-        stored: dict[str, Any] = {
-            "actor": actor_name(actor),
-            "reason": None,
-            "customer": customer,
-            "payment_method": method,
-            "attach": attach,
+        return Wish(wanted, price, customer, code, method, attach, our_id)
+
+    async def _decide(self, tx: Transaction, actor: Actor, wish: "Wish") -> tuple[str, UUID, dict[str, Any]]:
+        """Under the user's lock: the kind of attempt, the subscription it is about, and what it needs."""
+        await self._customers.lock(tx, actor.user_id)
+        needed = {"customer": wish.customer, "payment_method": wish.method, "attach": wish.attach}
+        own = await self._repository.find(tx, wish.our_id)
+        rows = [] if own else await self._repository.open_of(tx, actor.user_id)
+        days, left = await self._begun(tx, actor, wish, rows)
+        self._check_slot([row for row in rows if row is not left], wish.price)
+        if left is not None:
+            return TAKE_UP, left.id, {**needed, "subscription": left.stripe_subscription_id, "revision": left.revision}
+        charged = wish.method or (
+            not wish.wanted.by_browser and await self._customers.default_methods(tx, [wish.customer])
+        )
+        params = {
+            **self._params(actor, wish, days),
+            "payment_behavior": "allow_incomplete" if charged else "default_incomplete",
         }
-
-        async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
-            await self._customers.lock(tx, actor.user_id)
-            own = await self._repository.find(tx, subscription_id)
-            rows = [] if own else await self._repository.open_of(tx, actor.user_id)
-            self._check_slot(rows, price)
-            days = await self._trial_days(tx, actor, wanted)
-            left = None if days else _left(rows, price, wanted.quantity, code)
-            if left is not None:
-                kind, found = TAKE_UP, left.id
-                more = {"subscription": left.stripe_subscription_id, "revision": left.revision}
-            else:
-                kind, found = CREATE, subscription_id
-                params = self._params(actor, wanted, price, {**stored, "code": code, "id": str(found), "days": days})
-                if method or await self._customers.default_methods(tx, [customer]):
-                    params["payment_behavior"] = "allow_incomplete"
-                known = own.stripe_subscription_id if own else None
-                more = {"params": params, "subscription": known, "void": self._others(rows)}
-            return await self._attempts.store(
-                tx,
-                request,
-                key_id,
-                kind,
-                {**stored, **more},
-                user_id=actor.user_id,
-                subject_id=found,
-                lock_key=f"subscription:create:{actor.user_id}",
-            )
-
-        return prepare
+        known = {"subscription": own.stripe_subscription_id if own else None, "revision": own.revision if own else 0}
+        return CREATE, wish.our_id, {**needed, **known, "params": params, "void": self._others(rows)}
 
     def _check_slot(self, rows: Sequence[SubscriptionRow], price: PriceRow) -> None:
         for row in rows:
@@ -125,9 +129,18 @@ class SubscriptionCreation:
             if row.currency is not None and row.currency != price.currency:
                 raise wrong_currency(price, row.currency)
 
-    async def _trial_days(self, tx: Transaction, actor: Actor, wanted: CreateRequest) -> int:
-        days = self._settings.default_trial_days if wanted.trial_period_days is None else wanted.trial_period_days
-        return 0 if days and await self._repository.had_trial(tx, actor.user_id) else days
+    async def trial(self, connection: Connection, actor: Actor, wish: "Wish") -> tuple[int, SubscriptionRow | None]:
+        """The days of the trial that would be given, and what would be taken up again in place of a new one."""
+        return await self._begun(connection, actor, wish, await self._repository.open_of(connection, actor.user_id))
+
+    async def _begun(
+        self, connection: Connection, actor: Actor, wish: "Wish", rows: Sequence[SubscriptionRow]
+    ) -> tuple[int, SubscriptionRow | None]:
+        days = wish.wanted.trial_period_days
+        days = self._settings.default_trial_days if days is None else days
+        if days and await self._repository.had_trial(connection, actor.user_id):
+            days = 0
+        return days, None if days else _left(rows, wish)
 
     def _others(self, rows: Sequence[SubscriptionRow]) -> list[tuple[str | None, str]]:
         """What is left of other wishes, with the invoice to void; where several may be live, it goes by itself."""
@@ -139,33 +152,30 @@ class SubscriptionCreation:
             if row.status == "incomplete" and row.latest_invoice_id
         ]
 
-    def _params(
-        self, actor: Actor, wanted: CreateRequest, price: PriceRow, known: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _params(self, actor: Actor, wish: "Wish", days: int) -> dict[str, Any]:
         """The parameters of `POST /v1/subscriptions`."""
-        item: dict[str, Any] = {"price": price.stripe_price_id}
-        if not is_metered(price):
-            item["quantity"] = wanted.quantity
+        item: dict[str, Any] = {"price": wish.price.stripe_price_id}
+        if not is_metered(wish.price):
+            item["quantity"] = wish.wanted.quantity
         params: dict[str, Any] = {
-            "customer": known["customer"],
+            "customer": wish.customer,
             "items": [item],
-            "payment_behavior": "default_incomplete",
             "payment_settings": {"save_default_payment_method": "on_subscription"},
             "trial_settings": {"end_behavior": {"missing_payment_method": self._settings.trial_end_without_card}},
             "metadata": {
-                **wanted.metadata,
+                **wish.wanted.metadata,
                 META_INSTALLATION: self._settings.installation_id,
-                META_SUBSCRIPTION: known["id"],
+                META_SUBSCRIPTION: str(wish.our_id),
                 META_USER: actor.subject,
             },
         }
-        if known["code"]:
-            params["metadata"][META_PROMOTION_CODE] = known["code"]
-            params |= self._calls.dialect.promotion_code(known["code"])
-        if known["payment_method"]:
-            params["default_payment_method"] = known["payment_method"]
-        if known["days"]:
-            params["trial_period_days"] = known["days"]
+        if wish.code:
+            params["metadata"][META_PROMOTION_CODE] = wish.code
+            params |= self._calls.dialect.promotion_code(wish.code)
+        if wish.method:
+            params["default_payment_method"] = wish.method
+        if days:
+            params["trial_period_days"] = days
         return params
 
     async def _customer(self, actor: Actor) -> str:
@@ -176,19 +186,32 @@ class SubscriptionCreation:
             raise Unavailable(retry_after_s=1) from error
 
 
-def _left(
-    rows: Sequence[SubscriptionRow], price: PriceRow, quantity: int, code: str | None
-) -> SubscriptionRow | None:
-    """What was begun with the same wish, and not paid."""
-    wish = [(price.stripe_price_id, None if is_metered(price) else quantity)]
+class Wish(Struct, frozen=True):
+    """What is wanted, with what is known of it: `code` and `method` are Stripe's ids."""
+
+    wanted: CreateRequest
+    price: PriceRow
+    customer: str
+    code: str | None
+    method: str | None
+    attach: bool
+    our_id: UUID
+
+
+def _left(rows: Sequence[SubscriptionRow], wish: Wish) -> SubscriptionRow | None:
+    """What was begun with the same wish, and not paid; where a browser is there, also what waits for its card."""
+    items = [(wish.price.stripe_price_id, None if is_metered(wish.price) else wish.wanted.quantity)]
     for row in rows:
-        same = [(item["price"], item.get("quantity")) for item in row.items] == wish
-        if row.status == "incomplete" and same and row.metadata.get(META_PROMOTION_CODE) == code:
+        begun = row.status == "incomplete" or (wish.wanted.by_browser and row.waits_for_card)
+        same = [(item["price"], item.get("quantity")) for item in row.items] == items
+        if begun and same and row.metadata.get(META_PROMOTION_CODE) == wish.code:
             return row
     return None
 
 
-async def execute(attempts: AttemptService, request: IdempotentRequest, build: Callable[[], Awaitable[Prepare]]) -> Settled:
+async def execute(
+    attempts: AttemptService, request: IdempotentRequest, build: Callable[[], Awaitable[Prepare]]
+) -> Settled:
     """Do a write once: its repeat gets the first answer even where what it needs is gone, or away, by now."""
     try:
         prepare = await build()
@@ -199,9 +222,3 @@ async def execute(attempts: AttemptService, request: IdempotentRequest, build: C
             raise refusal
 
     return await attempts.execute(request, prepare)
-
-
-def actor_name(actor: Actor) -> str:
-    """Who acts, as the history tells: `admin:…`, `service:…` for the user it acts for, or `user:…`."""
-    role = next((role for role in ("admin", "service") if role in actor.roles), "user")
-    return f"{role}:{actor.subject}"

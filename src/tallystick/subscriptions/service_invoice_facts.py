@@ -59,7 +59,7 @@ class InvoiceTeller:
             user = users.get(row.user_id) if row.user_id else None
             data: dict[str, Any] = {
                 "user": user.external_id if user else None,
-                "subscription": subscription.id if subscription else None,
+                "subscription_id": subscription.id if subscription else None,
                 "invoice": invoice_view(row, lines[row.id]),
             }
             if type_ == "invoice.payment_failed":
@@ -82,7 +82,7 @@ class InvoiceTeller:
                 continue
             data = {
                 "user": users[owner].external_id,
-                "subscription": subscription.id,
+                "subscription_id": subscription.id,
                 "upcoming_invoice": _upcoming_view(fact.value),
             }
             key = f"invoice.upcoming:{fact.source.event_id}"
@@ -206,7 +206,7 @@ _UPCOMING: dict[str, Any] = {
     "period_end": "2026-02-28T12:00:00Z",
     "lines": [_LINE],
 }
-_WHOSE: dict[str, Any] = {"user": "user-42", "subscription": "0193f0c2-6b7c-7d5e-9f10-b2c3d4e5f6a7"}
+_WHOSE: dict[str, Any] = {"user": "user-42", "subscription_id": "0193f0c2-6b7c-7d5e-9f10-b2c3d4e5f6a7"}
 
 INVOICE_FACT_TYPES = (
     FactType("invoice.paid", "An invoice is paid, or there was nothing to pay.", {**_WHOSE, "invoice": _INVOICE}),

@@ -1,13 +1,14 @@
 """Which mail an invoice's fact causes, and under which key, so that each is queued once."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET, Struct
-from msgspec.structs import replace
 
+from tallystick.attempts.models import Attempt
+from tallystick.attempts.service import AttemptService
 from tallystick.core.clock import Clock, to_unix
 from tallystick.core.declines import decline_of
 from tallystick.customers.service import StripeCustomerService
@@ -18,11 +19,11 @@ from tallystick.notifications.service import NotificationService
 from tallystick.payments.models import Payment
 from tallystick.payments.service import StripePaymentService
 from tallystick.platform.database import Database, Transaction
-from tallystick.platform.settings import Settings
 from tallystick.products.service import ProductService
 from tallystick.stripe_gateway.objects_billing import Invoice
-from tallystick.subscriptions.access import AccessRules, access_of
+from tallystick.subscriptions.dunning import Dunning
 from tallystick.subscriptions.models import SubscriptionRow
+from tallystick.subscriptions.service_dunning import DunningKeeper
 from tallystick.subscriptions.service_mails import plan_context
 
 __all__ = ["FAILED", "NEEDS_ACTION", "RECEIPT", "InvoiceMails", "attempt_name", "failure_of", "invoice_mail"]
@@ -39,7 +40,6 @@ _NO_PLAN: Mapping[str, Any] = {
     "amount": None,
     "interval": None,
     "interval_count": None,
-    "manage_url": None,
 }
 
 
@@ -57,7 +57,7 @@ class Known(Struct, frozen=True):
     subscriptions: Mapping[str, SubscriptionRow]
     payments: Mapping[str, Payment]
     cards: Mapping[str, tuple[str | None, str | None]]
-    unpaid: Mapping[str, Sequence[InvoiceRow]]
+    dunning: Mapping[str, Dunning | None]
     lines: Mapping[UUID, Sequence[LineRow]]
     product_names: Mapping[str, str]
 
@@ -69,27 +69,34 @@ class InvoiceMails:
         self,
         database: Database,
         clock: Clock,
-        settings: Settings,
         invoices: InvoiceService,
         customers: StripeCustomerService,
         products: ProductService,
         payments: StripePaymentService,
+        attempts: AttemptService,
+        dunning: DunningKeeper,
         notifications: NotificationService,
+        manage_url: str | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._rules = AccessRules(timedelta(days=settings.grace_period_days), settings.paused_subscriptions_keep_access)
         self._invoices = invoices
         self._customers = customers
         self._products = products
         self._payments = payments
+        self._attempts = attempts
+        self._dunning = dunning
         self._notifications = notifications
+        self._manage_url = manage_url
 
     async def queue(
         self, tx: Transaction, changes: Sequence[InvoiceChange], subscriptions: Mapping[str, SubscriptionRow]
     ) -> None:
         """Queue what these changes are worth; an owner without an address gets none."""
         drafts = [draft for change in changes if change.new.user_id and (draft := invoice_mail(change))]
+        keys = {key for draft in drafts if (key := draft.change.fact.source.request_key)}
+        ours = await self._attempts.by_stripe_keys(tx, keys) if keys else {}
+        drafts = [draft for draft in drafts if not _customer_was_there(draft, subscriptions, ours)]
         if not drafts:
             return
         users = await self._customers.find_many(tx, [user_id for d in drafts if (user_id := d.change.new.user_id)])
@@ -100,6 +107,9 @@ class InvoiceMails:
             if user is None or not user.email:
                 continue
             template, context = self._fill(draft, known)
+            if template == RECEIPT:
+                brand, last4 = await self._card(tx, draft.change, known, ours)
+                context |= {"card_brand": brand, "card_last4": last4}
             requests.append(
                 MailRequest(
                     business_key=draft.business_key,
@@ -117,62 +127,88 @@ class InvoiceMails:
         """A mail that asks for money is pointless once it has come, or is not asked for any more."""
         async with self._database.connection() as connection:
             row = await self._invoices.find(connection, UUID(context["invoice_id"]))
-        return row is None or (row.status in ("draft", "open", "uncollectible") and not row.deleted)
+        return row is None or row.status == "open"
+
+    async def _card(
+        self, tx: Transaction, change: InvoiceChange, known: Known, ours: Mapping[str, Attempt]
+    ) -> tuple[str | None, str | None]:
+        """The card that was charged: as its payment tells, else the one that is charged unless another is named.
+
+        None where nobody can tell: the customer may have paid on Stripe's page, after a failure above all.
+        """
+        row, source = change.new, change.fact.source
+        if not row.amount_paid:
+            return None, None
+        if charged := known.cards.get(row.payment_intent_id or ""):
+            return charged
+        attempt = ours.get(source.request_key or "")
+        by_itself = source.origin == "event" and not source.requested and row.first_failed_at is None
+        if attempt is None and not by_itself:
+            return None, None
+        named = attempt.request.get("params", {}).get("payment_method") if attempt else None
+        subscription = known.subscriptions.get(row.stripe_subscription_id or "")
+        default = row.default_payment_method or (subscription.default_payment_method if subscription else None)
+        return await self._customers.card_of(tx, row.stripe_customer_id, named or default)
 
     async def _known(
         self, tx: Transaction, drafts: Sequence[Draft], subscriptions: Mapping[str, SubscriptionRow]
     ) -> Known:
         rows = [draft.change.new for draft in drafts]
         payments = await self._payments.of_intents(tx, [row.payment_intent_id for row in rows if row.payment_intent_id])
-        concerned = [row.stripe_subscription_id for row in rows if row.stripe_subscription_id in subscriptions]
-        products = {item["product"] for id_ in concerned if id_ for item in subscriptions[id_].items}
+        stripe_ids = {row.stripe_subscription_id for row in rows}
+        concerned = {stripe_id: row for stripe_id, row in subscriptions.items() if stripe_id in stripe_ids}
+        products = {item["product"] for subscription in concerned.values() for item in subscription.items}
         return Known(
             subscriptions=subscriptions,
             payments=payments,
-            cards=await self._payments.cards_of(tx, list(payments.values())),
-            unpaid=await self._invoices.unpaid_of(tx, [id_ for id_ in concerned if id_]),
+            # Until the news of the payment is here, its charge is the one that failed before.
+            cards=await self._payments.cards_of(tx, [row for row in payments.values() if row.status == "succeeded"]),
+            dunning=await self._calendars(
+                tx, {d.change.new.stripe_subscription_id for d in drafts if d.template != RECEIPT}, concerned
+            ),
             lines=await self._invoices.lines_of(tx, [row.id for row in rows]),
             product_names=await self._products.names(tx, sorted(products)) if products else {},
         )
+
+    async def _calendars(
+        self, tx: Transaction, failing: Collection[str | None], subscriptions: Mapping[str, SubscriptionRow]
+    ) -> dict[str, Dunning | None]:
+        rows = {stripe_id: row for stripe_id, row in subscriptions.items() if stripe_id in failing}
+        unpaid = await self._invoices.unpaid_of(tx, list(rows)) if rows else {}
+        return {
+            stripe_id: await self._dunning.calendar(tx, row, unpaid.get(stripe_id, []))
+            for stripe_id, row in rows.items()
+        }
 
     def _fill(self, draft: Draft, known: Known) -> tuple[str, dict[str, Any]]:
         """Template and context. A failure that asks for the customer's confirmation is told as that."""
         row = draft.change.new
         subscription = known.subscriptions.get(row.stripe_subscription_id or "")
-        plan = plan_context(subscription, known.product_names) if subscription else _NO_PLAN
+        if subscription:
+            plan = plan_context(subscription, known.product_names, self._manage_url)
+        else:
+            plan = {**_NO_PLAN, "manage_url": self._manage_url}
         context = {**plan, "currency": row.currency, "invoice_id": str(row.id), "number": row.number}
         if draft.template == RECEIPT:
-            return RECEIPT, {**context, **_receipt(draft.change, known)}
-        context |= self._trouble(draft.change, subscription, known)
+            return RECEIPT, {**context, **_receipt(draft.change, known.lines.get(row.id, ()))}
+        context |= _trouble(draft.change, known.dunning.get(row.stripe_subscription_id or ""))
         code = failure_of(known.payments.get(row.payment_intent_id or ""))
         if draft.template == NEEDS_ACTION or code == _AUTHENTICATE:
             return NEEDS_ACTION, context
         return FAILED, {**context, "error_code": code}
 
-    def _trouble(self, change: InvoiceChange, subscription: SubscriptionRow | None, known: Known) -> dict[str, Any]:
-        invoice, at = change.fact.value, change.fact.source.at
-        next_attempt = None if invoice.next_payment_attempt is UNSET else invoice.next_payment_attempt
-        return {
-            "amount_due": invoice.amount_remaining,
-            "failed_at": _text(at),
-            "attempt": max(invoice.attempt_count, 1),
-            "next_attempt_at": _text(next_attempt),
-            "access_until": _text(self._access_until(change.new, subscription, known, at)),
-            "pay_url": change.new.hosted_invoice_url,
-        }
 
-    def _access_until(
-        self, row: InvoiceRow, subscription: SubscriptionRow | None, known: Known, at: datetime
-    ) -> datetime | None:
-        """The last moment of access if nothing is paid; None where there is none now."""
-        if subscription is None or row.stripe_subscription_id is None:
-            return None
-        # That the subscription is past due is told after the failure.
-        past_due = subscription.status in ("active", "trialing")
-        settled = replace(subscription, status="past_due") if past_due else subscription
-        unpaid = known.unpaid.get(row.stripe_subscription_id) or [row]
-        access = access_of(settled, unpaid, self._rules, customer_has_method=True)
-        return access.until if access.access and access.until and access.until > at else None
+def _customer_was_there(
+    draft: Draft, subscriptions: Mapping[str, SubscriptionRow], ours: Mapping[str, Attempt]
+) -> bool:
+    """Whether a failure is no news to the customer: the answer to the request, or the page, has told it already."""
+    if draft.template == RECEIPT:
+        return False
+    subscription = subscriptions.get(draft.change.new.stripe_subscription_id or "")
+    if subscription is not None and subscription.status == "incomplete":
+        return True
+    attempt = ours.get(draft.change.fact.source.request_key or "")
+    return attempt is not None and not attempt.request.get("params", {}).get("off_session")
 
 
 def invoice_mail(change: InvoiceChange) -> Draft | None:
@@ -196,8 +232,10 @@ def attempt_name(fact: InvoiceFacts) -> str:
     """
     if fact.source.request_key:
         return fact.source.request_key
-    return f"{fact.value.attempt_count}:{to_unix(fact.source.at)}" if fact.source.requested else str(
-        fact.value.attempt_count
+    return (
+        f"{fact.value.attempt_count}:{to_unix(fact.source.at)}"
+        if fact.source.requested
+        else str(fact.value.attempt_count)
     )
 
 
@@ -206,7 +244,9 @@ def failure_of(payment: Payment | None) -> str:
     if payment is not None and payment.stripe_status == "requires_action":
         return _AUTHENTICATE
     known = payment is not None and payment.error_code is not None
-    return decline_of(payment.error_code, payment.decline_code).code if payment and known else decline_of(None, None).code
+    return (
+        decline_of(payment.error_code, payment.decline_code).code if payment and known else decline_of(None, None).code
+    )
 
 
 def _billed(invoice: Invoice) -> bool:
@@ -214,11 +254,26 @@ def _billed(invoice: Invoice) -> bool:
     return bool(invoice.total or invoice.amount_paid or any(line.amount for line in invoice.lines))
 
 
-def _receipt(change: InvoiceChange, known: Known) -> dict[str, Any]:
+def _trouble(change: InvoiceChange, dunning: Dunning | None) -> dict[str, Any]:
+    """What failed, and what comes next: from the calendar of the subscription, else from the invoice itself."""
+    row, invoice, at = change.new, change.fact.value, change.fact.source.at
+    own = dunning is not None and dunning.stripe_invoice_id == row.stripe_invoice_id
+    next_at = None if invoice.next_payment_attempt is UNSET else invoice.next_payment_attempt
+    if own and next_at is None and dunning:
+        next_at = dunning.next_payment_attempt
+    return {
+        "amount_due": invoice.amount_remaining,
+        "failed_at": _text(at),
+        "attempt": dunning.attempts if own and dunning else max(invoice.attempt_count, 1),
+        "next_attempt_at": _text(next_at if next_at and next_at > at else None),
+        "access_until": _text(dunning.access_until if dunning and dunning.access_until > at else None),
+        "pay_url": row.hosted_invoice_url,
+    }
+
+
+def _receipt(change: InvoiceChange, lines: Sequence[LineRow]) -> dict[str, Any]:
     row, invoice = change.new, change.fact.value
-    lines = known.lines.get(row.id, ())
     paid_at = invoice.paid_at if isinstance(invoice.paid_at, datetime) else change.fact.source.at
-    brand, last4 = known.cards.get(row.payment_intent_id or "", (None, None))
     ending = invoice.starting_balance if invoice.ending_balance is None else invoice.ending_balance
     return {
         "subtotal": invoice.subtotal,
@@ -239,8 +294,6 @@ def _receipt(change: InvoiceChange, known: Known) -> dict[str, Any]:
         ],
         "more_lines": max(len(lines) - _LINES_MOST, 0),
         "paid_at": _text(paid_at),
-        "card_brand": brand,
-        "card_last4": last4,
         "invoice_url": row.hosted_invoice_url,
         "recovered": _recovered(row),
     }

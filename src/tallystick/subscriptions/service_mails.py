@@ -1,7 +1,6 @@
 """Which mail a fact about a subscription causes, and under which key, so that each is queued once."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from tallystick.platform.database import Database, Transaction
 from tallystick.products.service import ProductService
 from tallystick.subscriptions.models import TERMINAL, SubscriptionRow
 from tallystick.subscriptions.repository import SubscriptionRepository
+from tallystick.subscriptions.states import text_of
 
 __all__ = ["Draft", "SubscriptionMailChecks", "SubscriptionMails", "plan_context"]
 
@@ -37,11 +37,13 @@ class SubscriptionMails:
         customers: StripeCustomerService,
         products: ProductService,
         notifications: NotificationService,
+        manage_url: str | None = None,
     ) -> None:
         self._clock = clock
         self._customers = customers
         self._products = products
         self._notifications = notifications
+        self._manage_url = manage_url
 
     async def queue(self, tx: Transaction, drafts: Sequence[Draft]) -> None:
         """Queue the drafts about subscriptions of our users; an owner without an address gets none."""
@@ -55,7 +57,7 @@ class SubscriptionMails:
             user = users.get(draft.row.user_id) if draft.row.user_id else None
             if user is None or not user.email:
                 continue
-            context = {**plan_context(draft.row, names), **draft.context}
+            context = {**plan_context(draft.row, names, self._manage_url), **draft.context}
             if draft.template == "trial_ending":
                 method = draft.row.default_payment_method
                 brand, last4 = await self._customers.card_of(tx, draft.row.stripe_customer_id, method)
@@ -74,7 +76,7 @@ class SubscriptionMails:
         await self._notifications.queue_mails(tx, requests)
 
 
-def plan_context(row: SubscriptionRow, product_names: Mapping[str, str]) -> dict[str, Any]:
+def plan_context(row: SubscriptionRow, product_names: Mapping[str, str], manage_url: str | None) -> dict[str, Any]:
     """What every mail about a subscription says of its plan; `SubscriptionMails.queue` adds it to each draft.
 
     `amount` is the cost of one period in minor units before discounts and taxes, None where it depends on the use, or
@@ -90,7 +92,7 @@ def plan_context(row: SubscriptionRow, product_names: Mapping[str, str]) -> dict
         "currency": row.currency,
         "interval": first.get("interval"),
         "interval_count": first.get("interval_count"),
-        "manage_url": None,
+        "manage_url": manage_url,
     }
 
 
@@ -105,3 +107,43 @@ def _cost(items: Sequence[Mapping[str, Any]]) -> int | None:
             return None
         total += item["unit_amount"] * item["quantity"]
     return total if items else None
+
+
+class SubscriptionMailChecks:
+    """Whether what a mail says is still so when it is sent."""
+
+    def __init__(self, database: Database, subscriptions: SubscriptionRepository) -> None:
+        self._database = database
+        self._subscriptions = subscriptions
+        self.checks: Mapping[str, StillHolds] = {
+            "subscription_welcome": self._not_over,
+            "trial_ending": self._still_trialing,
+            "subscription_cancel_scheduled": self._still_ends,
+            "subscription_paused": self._still_paused,
+        }
+
+    async def _find(self, context: Mapping[str, Any]) -> SubscriptionRow | None:
+        async with self._database.connection() as connection:
+            return await self._subscriptions.find(connection, UUID(context["subscription_id"]))
+
+    async def _not_over(self, context: Mapping[str, Any]) -> bool:
+        row = await self._find(context)
+        return row is not None and row.status not in TERMINAL
+
+    async def _still_trialing(self, context: Mapping[str, Any]) -> bool:
+        """Not where it was ended, or ends with its trial: that is no news."""
+        row = await self._find(context)
+        if row is None or row.status != "trialing" or text_of(row.trial_end) != context["trial_end"]:
+            return False
+        ends_at = row.cancel_at or (row.current_period_end if row.cancel_at_period_end else None)
+        return ends_at is None or row.trial_end is None or ends_at > row.trial_end
+
+    async def _still_ends(self, context: Mapping[str, Any]) -> bool:
+        row = await self._find(context)
+        if row is None or row.status in TERMINAL:
+            return False
+        return text_of(row.cancel_at) == context["ends_at"] or row.cancel_at_period_end
+
+    async def _still_paused(self, context: Mapping[str, Any]) -> bool:
+        row = await self._find(context)
+        return row is not None and row.status not in TERMINAL and row.pause_collection is not None

@@ -16,6 +16,7 @@ from tallystick.core.clock import Clock
 from tallystick.core.declines import PaymentDeclined, PaymentMethodNotUsable, decline_of
 from tallystick.core.errors import DomainError, GatewayConfigError
 from tallystick.customers.errors import CustomerDeleted
+from tallystick.customers.service import StripeCustomerService
 from tallystick.platform.database import Transaction
 from tallystick.stripe_gateway.errors import (
     GatewayDeclined,
@@ -57,6 +58,7 @@ class SubscriptionOperation:
         clock: Clock,
         stripe: StripeService,
         calls: SubscriptionCalls,
+        customers: StripeCustomerService,
         repository: SubscriptionRepository,
         recorder: SubscriptionRecorder,
         webhooks: StripeWebhookService,
@@ -64,6 +66,7 @@ class SubscriptionOperation:
         self._clock = clock
         self._stripe = stripe
         self._calls = calls
+        self._customers = customers
         self._repository = repository
         self._recorder = recorder
         self._webhooks = webhooks
@@ -76,21 +79,24 @@ class SubscriptionOperation:
 
     async def record(self, tx: Transaction, attempt: Attempt, answer: Answer[Done]) -> None:
         facts = [self._facts(attempt, answer, answer.value.subscription)]
-        facts += [self._facts(attempt, answer, other, base=False) for other in answer.value.others]
+        for place, other in enumerate(answer.value.others):
+            fact = self._facts(attempt, answer, other)
+            key = f"{attempt.stripe_idempotency_key}-void-{place}"
+            facts.append(replace(fact, source=replace(fact.source, base_revision=None, request_key=key)))
         await self._recorder.record(tx, facts)
 
     async def record_refusal(self, tx: Transaction, attempt: Attempt, refusal: Refusal) -> None:
         if isinstance(refusal, PaymentRefused | StateRefused):
             shown = refusal.subscription
             await self._recorder.record(tx, [self._facts(attempt, shown, shown.value)])
+        elif _customer_gone(refusal):
+            await self._customers.record_gone(tx, attempt.request["customer"])
 
-    def _facts(
-        self, attempt: Attempt, answer: Answer[Any], subscription: Subscription, *, base: bool = True
-    ) -> SubscriptionFacts:
+    def _facts(self, attempt: Attempt, answer: Answer[Any], subscription: Subscription) -> SubscriptionFacts:
         source = Source(
             "answer",
             answer.at or subscription.created,
-            base_revision=attempt.request.get("revision") if base else None,
+            base_revision=attempt.request.get("revision"),
             request_key=attempt.stripe_idempotency_key,
             requested=True,
         )
@@ -235,6 +241,10 @@ class TakeUpOperation(SubscriptionOperation):
         return await payment_of(self._stripe, answer, tried=True)
 
 
+def _customer_gone(refusal: Refusal) -> bool:
+    return isinstance(refusal, GatewayRejected) and refusal.missing and refusal.param == "customer"
+
+
 def _wants_method(rejected: GatewayRejected) -> bool:
     """Whether Stripe found nothing to charge: `resource_missing` of nothing in particular."""
     return rejected.code == "resource_missing" and rejected.param is None
@@ -245,11 +255,12 @@ def _rejection(rejected: GatewayRejected) -> DomainError:
     param = rejected.param or ""
     if rejected.status in (401, 403):
         return GatewayConfigError()
-    if rejected.missing and param == "customer":
+    if _customer_gone(rejected):
         return CustomerDeleted()
     if rejected.code == "invalid_canceled_subscription_fields" or (rejected.missing and param == "id"):
         return SubscriptionEnded()
-    if "promotion_code" in param or "coupon" in param or param.startswith("discounts"):
+    named = f"{param} {rejected.code}"
+    if "promotion_code" in named or "coupon" in named or param.startswith("discounts"):
         return PromotionCodeNotUsable(field="promotion_code")
     if "payment_method" in param or _wants_method(rejected):
         return PaymentMethodNotUsable(field="payment_method")

@@ -43,11 +43,13 @@ def done(answer: Answer[Subscription]) -> Answer[Done]:
     return Answer(Done(answer.value), answer.at, answer.request_id, answer.raw)
 
 
-async def payment_of(stripe: StripeService, answer: Answer[Subscription], *, tried: bool) -> Answer[Done]:
+async def payment_of(
+    stripe: StripeService, answer: Answer[Subscription], *, tried: bool, refuse: bool = True
+) -> Answer[Done]:
     """The subscription with what its newest invoice waits for; the payment is read where one was `tried`.
 
     Raises:
-        PaymentRefused: it was tried, and failed.
+        PaymentRefused: it was tried, and failed (unless not to `refuse`).
     """
     subscription = answer.value
     secrets: dict[str, Any] = {}
@@ -56,8 +58,9 @@ async def payment_of(stripe: StripeService, answer: Answer[Subscription], *, tri
         secrets = {"client_secret": subscription.client_secret, "next_action": None}
         if tried and isinstance(invoice.payment_intent, str):
             intent = (await stripe.retrieve_payment_intent(invoice.payment_intent)).value
-            if intent.status == "requires_payment_method" and isinstance(intent.failure, Failure):
-                raise PaymentRefused(answer, intent.failure.code, intent.failure.decline_code)
+            failure = intent.failure if refuse and intent.status == "requires_payment_method" else None
+            if isinstance(failure, Failure):
+                raise PaymentRefused(answer, failure.code, failure.decline_code)
             secrets = {"client_secret": intent.client_secret, "next_action": intent.next_action}
     if subscription.setup_secret:
         secrets["setup_client_secret"] = subscription.setup_secret

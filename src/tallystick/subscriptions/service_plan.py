@@ -13,7 +13,6 @@ from tallystick.platform.settings import Settings
 from tallystick.products.models import PriceRow
 from tallystick.stripe_gateway.dialect import Dialect
 from tallystick.subscriptions.errors import (
-    ChangeAtPeriodEndNotAvailable,
     SeveralItems,
     SubscriptionEnded,
     SubscriptionIncomplete,
@@ -69,11 +68,9 @@ class Planner:
         self._terms = terms
 
     async def plan(self, row: SubscriptionRow, wanted: ChangeRequest) -> Plan:
-        """What `wanted` changes of what is billed; raises the errors of `Terms`, and those of the subscription's state."""
+        """What `wanted` changes of what is billed; raises the errors of `Terms`, and those of the row's state."""
         if row.status in TERMINAL:
             raise SubscriptionEnded
-        if wanted.when == "period_end":
-            raise ChangeAtPeriodEndNotAvailable(field="when")
         items, price = await self._items(row, wanted)
         behavior = wanted.proration_behavior or self._default
         code: str | None = None
@@ -97,15 +94,17 @@ class Planner:
         if len(row.items) != 1:
             raise SeveralItems
         (item,) = row.items
-        price = await self._terms.price(wanted.price or item["price"], currency=row.currency) if wanted.price else None
-        if price is not None:
+        price: PriceRow | None = None
+        if wanted.price is not None and wanted.price != item["price"]:
+            price = await self._terms.price(wanted.price, currency=row.currency)
             check_quantity(price, wanted.quantity)
-        elif item.get("usage_type") == "metered":
+        elif wanted.quantity is not None and item.get("usage_type") == "metered":
             raise InvalidRequest("This price is billed by usage and takes no quantity.", field="quantity")
         change: dict[str, Any] = {"id": item["id"]}
         if price is not None:
             change["price"] = price.stripe_price_id
-        if price is None or not is_metered(price):
+        metered = is_metered(price) if price else item.get("usage_type") == "metered"
+        if not metered:
             # A new price without a quantity would be for one.
             change["quantity"] = wanted.quantity or item.get("quantity") or 1
         same = change.get("price", item["price"]) == item["price"] and change.get("quantity") == item.get("quantity")

@@ -51,6 +51,7 @@ class SubscriptionPreviews:
     def __init__(self, settings: Settings, clock: Clock, calls: SubscriptionCalls, planner: Planner) -> None:
         self._clock = clock
         self._calls = calls
+        self.dialect = calls.dialect
         self._planner = planner
         secret = f"preview\x1f{settings.installation_id}\x1f{settings.stripe_secret_key.get_secret_value()}"
         self._secret = hashlib.sha256(secret.encode()).digest()
@@ -62,17 +63,29 @@ class SubscriptionPreviews:
             NoUpcomingInvoice: nothing will be billed.
             Unavailable: Stripe is away. Also the errors of planning.
         """
+        if wanted.when == "period_end":
+            return await self._show_later(row, wanted)
         plan = await self._planner.plan(row, wanted)
         if plan.items:
             plan = replace(plan, proration_date=self._moment(row))
         invoice = await self._preview(row, plan)
-        more = {"due_now": None, "due_at_renewal": _at_renewal(row, invoice), "proration_date": None}
+        more: dict[str, Any] = {"due_now": None, "due_at_renewal": _at_renewal(row, invoice), "proration_date": None}
         if plan.bills_now:
             more["due_now"] = {"amount": invoice.amount_due}
             more["due_at_renewal"] = await self._renewal_after(row, plan, invoice)
         if plan.proration_date is not None:
             more["proration_date"] = from_unix(plan.proration_date)
         more["preview_token"] = None if plan.empty else self._token(row, wanted, plan, invoice)
+        return preview_view(row, invoice, more)
+
+    async def _show_later(self, row: SubscriptionRow, wanted: ChangeRequest) -> dict[str, Any]:
+        """The renewal by which a change at the period's end is billed; what it costs is the price's, so no token."""
+        plan = await self._planner.plan(row, replace(wanted, proration_behavior="none"))
+        # What would begin a new period now is shown by the renewals that follow it.
+        invoice = await self._preview(row, plan, **({"preview_mode": "recurring"} if plan.bills_now else {}))
+        amount = max(invoice.total + invoice.starting_balance, 0) if plan.bills_now else invoice.amount_due
+        then = {"amount": amount, "at": _renewal_of(row)}
+        more = {"due_now": None, "due_at_renewal": then, "proration_date": None, "preview_token": None}
         return preview_view(row, invoice, more)
 
     async def planned(self, row: SubscriptionRow, wanted: ChangeRequest) -> Plan:
@@ -110,7 +123,7 @@ class SubscriptionPreviews:
         return to_unix(max(now, start))
 
     async def _preview(self, row: SubscriptionRow, plan: Plan, **more: Any) -> Invoice:
-        details, rest = plan.preview(self._calls.dialect)
+        details, rest = plan.preview(self.dialect)
         try:
             answer = await self._calls.preview_invoice(str(row.stripe_subscription_id), details, {**rest, **more})
         except GatewayRejected as error:
@@ -122,10 +135,13 @@ class SubscriptionPreviews:
         return answer.value
 
     async def _renewal_after(self, row: SubscriptionRow, plan: Plan, now: Invoice) -> dict[str, Any] | None:
-        """What the renewal after an invoice `now` takes: its lines, less the credit which that invoice leaves."""
+        """What the renewal after an invoice `now` takes: its lines, less the credit which that invoice leaves.
+
+        None where there is none, or where an old API version does not know how to ask.
+        """
         try:
             then = await self._preview(row, plan, preview_mode="recurring")
-        except NoUpcomingInvoice:
+        except (NoUpcomingInvoice, SubscriptionRejected):
             return None
         left = now.starting_balance + now.total - now.amount_due
         ends = [line.period_start for line in then.lines if line.period_start is not None]
@@ -185,8 +201,11 @@ def _shown(invoice: Invoice, plan: Plan) -> str:
 
 
 def _at_renewal(row: SubscriptionRow, invoice: Invoice) -> dict[str, Any]:
-    at: datetime | None = row.trial_end if row.status == "trialing" else row.current_period_end
-    return {"amount": invoice.amount_due, "at": at}
+    return {"amount": invoice.amount_due, "at": _renewal_of(row)}
+
+
+def _renewal_of(row: SubscriptionRow) -> datetime | None:
+    return row.trial_end if row.status == "trialing" else row.current_period_end
 
 
 def _encode(content: bytes) -> str:

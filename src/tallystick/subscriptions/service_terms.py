@@ -8,7 +8,7 @@ import re
 from tallystick.core.declines import PaymentMethodNotUsable
 from tallystick.core.errors import InvalidRequest, NotFound, Unavailable
 from tallystick.core.ids import is_stripe_id
-from tallystick.products.models import PriceRow
+from tallystick.products.models import PriceRow, ProductRow
 from tallystick.products.service import ProductService
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.service import StripeService
@@ -35,8 +35,8 @@ class Terms:
         Raises:
             PriceNotUsable, Unavailable.
         """
-        price = await self._find_price(price_id)
-        if price.deleted or not price.active:
+        price, product = await self._find_price(price_id)
+        if price.deleted or not price.active or (product is not None and not product.active):
             raise PriceNotUsable("This price is not on offer any more.", field="price")
         if price.recurring is None:
             raise PriceNotUsable("This price is for a single payment.", field="price")
@@ -44,15 +44,15 @@ class Terms:
             raise wrong_currency(price, currency)
         return price
 
-    async def _find_price(self, price_id: str) -> PriceRow:
+    async def _find_price(self, price_id: str) -> tuple[PriceRow, ProductRow | None]:
         try:
-            return (await self._products.find_price(price_id))[0]
+            return await self._products.find_price(price_id)
         except NotFound:
             # Made a moment ago, and its event is still on its way.
             if is_stripe_id(price_id, "price_"):
                 await self._products.refresh(price_id)
         try:
-            return (await self._products.find_price(price_id))[0]
+            return await self._products.find_price(price_id)
         except NotFound as error:
             raise PriceNotUsable("There is no such price.", field="price") from error
 

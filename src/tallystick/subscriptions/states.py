@@ -88,7 +88,7 @@ def with_state(row: SubscriptionRow, value: Subscription) -> SubscriptionRow:
         pending_setup_intent_id=_pick(value.pending_setup_intent, row.pending_setup_intent_id),
         schedule_id=_pick(value.schedule, row.schedule_id),
         pause_collection=_pick(value.pause_collection, row.pause_collection),
-        pending_update=_pick(value.pending_update, row.pending_update),
+        pending_update=_pending(_pick(value.pending_update, row.pending_update)),
         discounts=_pick(value.discounts, row.discounts),
     )
 
@@ -106,11 +106,22 @@ def judge(row: SubscriptionRow, fact: SubscriptionFacts, *, left: bool) -> Verdi
         return Verdict.APPLY if value.status in TERMINAL else Verdict.KEEP
     if source.event_type == CREATED:
         return Verdict.KEEP
-    if source.unmoved(row.revision) or source.at > row.state_at:
+    if source.unmoved(row.revision):
         return Verdict.APPLY
+    if source.at > row.state_at:
+        return Verdict.UNSURE if _overtaken(row, fact) else Verdict.APPLY
     if source.at < row.state_at:
         return Verdict.KEEP
     return _within_the_second(row, fact, left=left)
+
+
+def _overtaken(row: SubscriptionRow, fact: SubscriptionFacts) -> bool:
+    """Whether an answer's time may deceive: it is the time at which it left Stripe, not that of the state it shows.
+
+    What moved the row since the request was sent may have come between the two.
+    """
+    asked_before = fact.source.origin != "event" and fact.source.base_revision is not None
+    return asked_before and _state(row) != _state(with_state(row, fact.value))
 
 
 def _within_the_second(row: SubscriptionRow, fact: SubscriptionFacts, *, left: bool) -> Verdict:
@@ -122,7 +133,8 @@ def _within_the_second(row: SubscriptionRow, fact: SubscriptionFacts, *, left: b
     before = _state(with_state(row, fact.before))
     changed = {name for name in STATE if before[name] != state[name]}
     if _equal(shown, before, changed) and _equal(shown, state, set(STATE) - changed) and not left:
-        return Verdict.APPLY
+        # What follows a state that is in doubt is in doubt.
+        return Verdict.UNSURE if row.unsure else Verdict.APPLY
     if changed and _equal(shown, state, changed):
         return Verdict.UNSURE if left else Verdict.KEEP
     return Verdict.UNSURE
@@ -158,6 +170,19 @@ def _item(item: SubscriptionItem) -> dict[str, Any]:
         "current_period_start": text_of(item.current_period_start),
         "current_period_end": text_of(item.current_period_end),
     }
+
+
+def _pending(update: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What of a pending update is the same at every version: what is set, and of its items what they are to be."""
+    if not update:
+        return None
+    kept = {name: value for name, value in update.items() if value is not None}
+    if items := kept.get("subscription_items"):
+        kept["subscription_items"] = [
+            {"id": item.get("id"), "price": {"id": item["price"]["id"]}, "quantity": item.get("quantity")}
+            for item in items
+        ]
+    return kept
 
 
 def _period(items: Sequence[SubscriptionItem]) -> tuple[datetime | None, datetime] | None:

@@ -6,10 +6,13 @@ from typing import Any
 
 from tallystick.core.clock import from_unix
 from tallystick.customers.views import RESERVED
+from tallystick.entitlements.models import Grant
 from tallystick.stripe_gateway.objects_billing import Invoice, InvoiceLine
+from tallystick.subscriptions.dunning import Dunning
 from tallystick.subscriptions.models import HistoryRow, SubscriptionRow
+from tallystick.subscriptions.models_schedules import ScheduledChange
 
-__all__ = ["history_view", "line_view", "preview_view", "subscription_view"]
+__all__ = ["details_view", "history_view", "line_view", "preview_view", "subscription_view"]
 
 _ITEM = ("id", "price", "product", "quantity", "unit_amount", "unit_amount_decimal", "currency", "interval")
 
@@ -58,7 +61,9 @@ def _time(value: int | None) -> datetime | None:
 
 
 def _pause(pause: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return pause and {"behavior": pause.get("behavior"), "resumes_at": _time(pause.get("resumes_at"))}
+    if not pause:
+        return None
+    return {"behavior": pause.get("behavior"), "resumes_at": _time(pause.get("resumes_at"))}
 
 
 def _pending(pending: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -70,6 +75,47 @@ def _pending(pending: Mapping[str, Any] | None) -> dict[str, Any] | None:
         for item in pending.get("subscription_items") or ()
     ]
     return {"expires_at": _time(pending.get("expires_at")), "items": items}
+
+
+def details_view(
+    row: SubscriptionRow,
+    grants: Sequence[Grant],
+    dunning: Dunning | None,
+    scheduled: ScheduledChange | None,
+    *,
+    staff: bool = False,
+) -> dict[str, Any]:
+    """A subscription with what it gives, and the calendar of an unpaid renewal."""
+    best = max(grants, key=lambda grant: (grant.access, grant.stripe_product_id == row.product_id), default=None)
+    access = {
+        "access": best is not None and best.access,
+        "state": best.state if best else row.status,
+        "until": best.access_until if best else None,
+    }
+    return {
+        **subscription_view(row, staff=staff),
+        "access": access,
+        "dunning": dunning and _dunning(dunning),
+        "scheduled_change": scheduled and _scheduled(scheduled),
+    }
+
+
+def _scheduled(change: ScheduledChange) -> dict[str, Any]:
+    return {"at": change.at, "items": [{"price": price, "quantity": quantity} for price, quantity in change.items]}
+
+
+def _dunning(dunning: Dunning) -> dict[str, Any]:
+    return {
+        "first_failed_at": dunning.first_failed_at,
+        "attempts": dunning.attempts,
+        "attempts_left": dunning.attempts_left,
+        "next_payment_attempt": dunning.next_payment_attempt,
+        "access_until": dunning.access_until,
+        "amount_due": dunning.amount_due,
+        "currency": dunning.currency,
+        "stripe_invoice_id": dunning.stripe_invoice_id,
+        "pay_url": dunning.pay_url,
+    }
 
 
 def history_view(row: HistoryRow, *, staff: bool = False) -> dict[str, Any]:
