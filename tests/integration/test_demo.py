@@ -1,10 +1,6 @@
 """`tallystick demo` against a whole `dev`: it tells the story, verifies it, and says so when something is amiss."""
 
-import os
-import pty
 import re
-import select
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +17,7 @@ from tallystick.cli.demo_story import Story, short
 from tallystick.cli.demo_tally import tally
 from tallystick.cli.demo_world import Amiss, open_world
 from tallystick.cli.instance import find_instance
+from terminal import in_terminal
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -119,16 +116,9 @@ def test_it_shows_no_secret(running_dev: RunningDev, told: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_it_moves_in_a_terminal_and_can_be_run_again(running_dev: RunningDev, told: str) -> None:
-    main, end = pty.openpty()
     began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tallystick.cli.main", "demo", "--fast"],
-        env=running_dev.environment | {"TERM": "xterm-256color", "COLUMNS": "120"},
-        stdin=end, stdout=end, stderr=end,
-    )  # fmt: skip
-    os.close(end)
-    shown = _read_all(main)
-    assert process.wait(timeout=30) == 0, shown
+    code, shown = in_terminal(running_dev, "demo", "--fast")
+    assert code == 0, shown
     assert time.monotonic() - began < 60
     assert "The two halves match." in shown
     assert re.search(r"[\d,]+ ms\x1b\[0m\x1b\[2m  waiting for the worker to find out", shown)
@@ -137,20 +127,6 @@ def test_it_moves_in_a_terminal_and_can_be_run_again(running_dev: RunningDev, to
     assert re.search(r"\$50\.00 +\$30\.00 +\$12\.00  succeeded  =  pi_…\w{4} +\$50\.00 +\$30\.00 +\$12\.00", text)
     # Another customer than in the first run.
     assert set(re.findall(r"ann-\w+@", text)).isdisjoint(re.findall(r"ann-\w+@", told))
-
-
-def _read_all(terminal: int) -> str:
-    chunks: list[bytes] = []
-    while select.select([terminal], [], [], 60)[0]:
-        try:
-            chunk = os.read(terminal, 65536)
-        except OSError:  # Linux says so at the end
-            break
-        if not chunk:
-            break
-        chunks.append(chunk)
-    os.close(terminal)
-    return b"".join(chunks).decode().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize(

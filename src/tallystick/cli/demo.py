@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias
 
 from cyclopts import App, Parameter
 
@@ -13,53 +14,104 @@ from tallystick.cli.instance import Instance, find_instance
 if TYPE_CHECKING:
     from tallystick.cli.demo_screen import DemoScreen
     from tallystick.cli.demo_story import Story
+    from tallystick.cli.demo_world import World
+    from tallystick.cli.demo_year import Year
 
-__all__ = ["app", "payment"]
+__all__ = ["app", "payment", "subscription"]
 
 app = App(name="demo", help="Play a story against a running `dev`, and show and verify each step as it happens.")
+
+DataDir = Annotated[
+    Path | None,
+    Parameter(name="--data-dir", help="The data folder of `dev`. Default: TALLYSTICK_DATA_DIR, else .data."),
+]
+Fast = Annotated[
+    bool,
+    Parameter(
+        name="--fast", negative=(), help="No pauses for reading (there are none, either, where this is no terminal)."
+    ),
+]
+Plain = Annotated[bool, Parameter(name="--plain", negative=(), help="No colours and nothing that moves.")]
+Patience = Annotated[
+    float,
+    Parameter(
+        name="--patience", help="Seconds after which a webhook, a row or a mail that has not come counts as missing."
+    ),
+]
+
+
+class _Told(Protocol):
+    """A story that is told: where it is, and what it touches."""
+
+    place: str
+
+    @property
+    def world(self) -> "World": ...
+
+
+_Teller: TypeAlias = Callable[["World", "DemoScreen", float], tuple[_Told, Awaitable[None]]]
 
 
 @app.default
 @app.command
-def payment(
-    *,
-    data_dir: Annotated[
-        Path | None, Parameter(help="The data folder of `dev`. Default: TALLYSTICK_DATA_DIR, else .data.")
-    ] = None,
-    fast: Annotated[
-        bool, Parameter(negative=(), help="No pauses for reading (there are none, either, where this is no terminal).")
-    ] = False,
-    plain: Annotated[bool, Parameter(negative=(), help="No colours and nothing that moves.")] = False,
-    patience: Annotated[
-        float, Parameter(help="Seconds after which a webhook, a row or a mail that has not come counts as missing.")
-    ] = 15,
-) -> None:
+def payment(*, data_dir: DataDir = None, fast: Fast = False, plain: Plain = False, patience: Patience = 15) -> None:
     """A payment's whole story: paid, declined, confirmed with the bank, repeated, captured, refunded, cut off.
 
     Each run has a customer of its own, and can be run again. Exits with 1 if anything is not as it should be.
     """
-    if not 0 < patience <= 600:
+
+    def begin(world: "World", screen: "DemoScreen", patience_s: float) -> tuple[_Told, Awaitable[None]]:
+        from tallystick.cli.demo_story import Story
+
+        story = Story(world, screen, patience_s)
+        return story, _tell_payment(story)
+
+    _run(data_dir, begin, fast=fast, plain=plain, patience_s=patience)
+
+
+@app.command
+def subscription(
+    *, data_dir: DataDir = None, fast: Fast = False, plain: Plain = False, patience: Patience = 15
+) -> None:
+    """A year of a subscription: trial, upgrade, a card that fails, grace, recovery, a pause, the end.
+
+    It moves the clock of this `dev` on by a year and two weeks. Each run has a customer of its own, and can be run
+    again. Exits with 1 if anything is not as it should be.
+    """
+
+    def begin(world: "World", screen: "DemoScreen", patience_s: float) -> tuple[_Told, Awaitable[None]]:
+        from tallystick.cli.demo_year import Year
+
+        year = Year(world, screen, patience_s)
+        return year, _tell_year(year)
+
+    _run(data_dir, begin, fast=fast, plain=plain, patience_s=patience, dated=True)
+
+
+def _run(
+    data_dir: Path | None, begin: _Teller, *, fast: bool, plain: bool, patience_s: float, dated: bool = False
+) -> None:
+    if not 0 < patience_s <= 600:
         raise Problem("--patience: should be 1 to 600 seconds", 2)
     instance = find_instance(data_dir)
     # Below here it takes some time to import; wrong options have been told by now.
     from tallystick.cli.demo_screen import DemoScreen
 
-    screen = DemoScreen(fast=fast, plain=plain)
-    if not asyncio.run(_play(instance, screen, patience)):
+    screen = DemoScreen(fast=fast, plain=plain, dated=dated)
+    if not asyncio.run(_play(instance, screen, begin, patience_s)):
         sys.exit(1)
 
 
-async def _play(instance: Instance, screen: "DemoScreen", patience_s: float) -> bool:
+async def _play(instance: Instance, screen: "DemoScreen", begin: _Teller, patience_s: float) -> bool:
     """Tell the whole story; whether everything was as it should be."""
     import asyncpg
 
-    from tallystick.cli.demo_story import Story
     from tallystick.cli.demo_world import Amiss, open_world
 
     async with open_world(instance) as world:
-        story = Story(world, screen, patience_s)
+        story, telling = begin(world, screen, patience_s)
         try:
-            await _tell(story)
+            await telling
         except Amiss as amiss:
             screen.failure(f"Not as it should be: {story.place}", str(amiss), await _hints(story))
             return False
@@ -69,8 +121,9 @@ async def _play(instance: Instance, screen: "DemoScreen", patience_s: float) -> 
     return True
 
 
-async def _tell(story: "Story") -> None:
+async def _tell_payment(story: "Story") -> None:
     from tallystick.cli.demo_payment import CHAPTERS
+    from tallystick.cli.demo_screen import dots
     from tallystick.cli.demo_tally import tally
 
     screen, world = story.screen, story.world
@@ -82,23 +135,48 @@ async def _tell(story: "Story") -> None:
     steps = len(CHAPTERS) + 1
     for number, chapter in enumerate(CHAPTERS, 1):
         story.place = f"step {number} of {steps}, “{chapter.title}”"
-        await screen.chapter(number, steps, chapter.title, chapter.prose)
+        await screen.chapter(number, chapter.title, chapter.prose, dots(number, steps))
         await chapter.tell(story)
     story.place = f"step {steps} of {steps}, “The tally”"
-    await screen.chapter(
-        steps,
-        steps,
-        "The tally",
-        "Our half beside Stripe's: amounts, charges, refunds and status, read from either side.",
-    )
+    prose = "Our half beside Stripe's: amounts, charges, refunds and status, read from either side."
+    await screen.chapter(steps, "The tally", prose, dots(steps, steps))
     await tally(story)
+    _end(screen, world)
+
+
+async def _tell_year(year: "Year") -> None:
+    from tallystick.cli.demo_subscription import CHAPTERS
+    from tallystick.cli.demo_year_tally import tally_of_year
+
+    screen, world = year.screen, year.world
+    await year.prepare()
+    await screen.opening(
+        "A year of a subscription",
+        f"Ann ({world.email}) subscribes. The application talks to Tallystick at {world.api_url}; Stripe is the "
+        f"offline sandbox at {world.sandbox_url}. It is {year.now:%d %b %Y} there, and the clock will be moved on.",
+    )
+    screen.paragraph()
+    screen.block(year.offer())
+    steps = len(CHAPTERS) + 1
+    for number, chapter in enumerate(CHAPTERS, 1):
+        year.place = f"step {number} of {steps}, “{chapter.title}”, {year.now:%d %b %Y}"
+        await screen.chapter(number, chapter.title, chapter.prose, year.progress)
+        await chapter.tell(year)
+    year.place = f"step {steps} of {steps}, “The tally”"
+    prose = "Our half beside Stripe's: invoices, the subscription, cards, money, history, mails."
+    await screen.chapter(steps, "The tally", prose, year.progress)
+    await tally_of_year(year)
+    _end(screen, world)
+
+
+def _end(screen: "DemoScreen", world: "World") -> None:
     screen.paragraph()
     screen.paragraph("The two halves match.", "bold green")
     screen.paragraph(f"Ann's mails: {world.mailbox_url}/?to={world.email}", "dim")
     screen.paragraph()
 
 
-async def _hints(story: "Story") -> list[str]:
+async def _hints(story: _Told) -> list[str]:
     """What may help to find the cause."""
     from tallystick.cli.demo_world import Amiss
 

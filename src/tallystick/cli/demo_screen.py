@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.text import Text
 
-__all__ = ["DemoScreen"]
+__all__ = ["DemoScreen", "dots"]
 
 Found = TypeVar("Found")
 
@@ -24,20 +24,34 @@ _STYLES = {
     "webhook": "yellow",
     "worker": "yellow",
     "row": "green",
+    "history": "green",
+    "invoice": "yellow",
     "mail": "bright_cyan",
+    "access": "bright_magenta",
 }
 _MARGIN = 2
 _ACTOR = 9
+_DATE = 8
 _WIDEST, _NARROWEST = 100, 50
 _LOOK_EVERY_S = 0.02
 # How long the next thing waits for the last one to be read. What takes longer by itself is not waited for.
 _LINE_S, _PROSE_S, _CONCLUSION_S = 0.12, 0.8, 0.6
+_BRISK = 3
+"""So many times faster where many months have to pass."""
+
+
+def dots(number: int, of: int) -> Text:
+    """How far a story is."""
+    return Text.assemble(("●" * number, "cyan"), ("○" * (of - number), "dim"))
 
 
 class DemoScreen:
-    """Writes a story to the terminal, or plain lines where there is none."""
+    """Writes a story to the terminal, or plain lines where there is none.
 
-    def __init__(self, *, fast: bool, plain: bool) -> None:
+    `dated`: there is a column for the business date, left of the actor's.
+    """
+
+    def __init__(self, *, fast: bool, plain: bool, dated: bool = False) -> None:
         if not sys.stdout.isatty() and hasattr(sys.stdout, "reconfigure"):
             # A pipe in a narrow encoding loses an arrow, not the story.
             sys.stdout.reconfigure(errors="replace")
@@ -53,7 +67,10 @@ class DemoScreen:
         self._moves = watched and self._console.is_terminal
         self._paced = watched and not fast
         self._free_at = 0.0
+        self._pace = 1 / _BRISK if dated else 1
+        self._lead = _DATE if dated else 0
         self._actor = ""
+        self._date = ""
 
     @property
     def width(self) -> int:
@@ -67,17 +84,16 @@ class DemoScreen:
         self._put(Text(prose, "dim"))
         self._hold(_PROSE_S)
 
-    async def chapter(self, number: int, of: int, title: str, prose: str) -> None:
+    async def chapter(self, number: int, title: str, prose: str, progress: Text) -> None:
         """A new chapter: its heading, how far the story is, and what the chapter is about."""
         await self._turn()
-        self._actor = ""
-        rest = self.width - _MARGIN - len(f"{number}  {title}") - of - 4
+        self._actor = self._date = ""
+        rest = self.width - _MARGIN - len(f"{number}  {title}") - progress.cell_len - 4
         heading = Text.assemble(
             (f"{number}  ", "bold cyan"),
             (title, "bold"),
             (f"  {'─' * max(rest, 1)}  ", "dim"),
-            ("●" * number, "cyan"),
-            ("○" * (of - number), "dim"),
+            progress,
         )
         self._print()
         self._print(Text(" " * _MARGIN).append_text(heading))
@@ -85,19 +101,23 @@ class DemoScreen:
         self._print()
         self._hold(_PROSE_S)
 
-    async def line(self, actor: str, left: str | Text, right: str = "", *, style: str = "") -> None:
-        """What an actor did, and a remark at the right edge; the actor is named where it changes."""
+    async def line(
+        self, actor: str, left: str | Text, right: str | Text = "", *, style: str = "", date: str = ""
+    ) -> None:
+        """What an actor did, and a remark at the right edge; date and actor are named where they change."""
         await self._turn()
-        named = "" if actor == self._actor else actor
-        self._actor = actor
+        dated = "" if date == self._date else date
+        named = actor if dated or actor != self._actor else ""
+        self._actor, self._date = actor, date
         content = left if isinstance(left, Text) else Text(left, style)
-        self._put(content, Text(f"{named:{_ACTOR}}", f"bold {_STYLES[actor]}"), Text(right, "dim"), hang=2)
+        first = Text(f"{dated:{self._lead}}", "bold").append(f"{named:{_ACTOR}}", f"bold {_STYLES[actor]}")
+        self._put(content, first, right if isinstance(right, Text) else Text(right, "dim"), hang=2)
         self._hold(_LINE_S)
 
     async def conclusion(self, text: str) -> None:
         """What has been shown."""
         await self._turn()
-        self._actor = ""
+        self._actor = self._date = ""
         self._put(Text(text, "green"), Text("✓ ", "bold green"))
         self._hold(_CONCLUSION_S)
 
@@ -131,12 +151,27 @@ class DemoScreen:
                     return None
                 await asyncio.sleep(_LOOK_EVERY_S)
 
+    async def meanwhile(self, work: Awaitable[Found], look: Callable[[], Awaitable[Text]]) -> Found:
+        """The outcome of `work`; as long as it lasts, a watcher sees what `look` says."""
+        if not self._moves:
+            return await work
+        working = asyncio.ensure_future(work)
+        try:
+            with Live(console=self._console, transient=True, auto_refresh=False) as live:
+                while not working.done():
+                    live.update(Padding(await look(), (0, 0, 0, _MARGIN)), refresh=True)
+                    await asyncio.wait({working}, timeout=_LOOK_EVERY_S)
+            return await working
+        finally:
+            working.cancel()
+
     @contextmanager
     def _spinning(self, what: str, began: float) -> Iterator[None]:
         if not self._moves:
             yield
             return
-        waiting = Padding(Spinner("dots", _Elapsed(what, began), style="yellow"), (0, 0, 0, _MARGIN + _ACTOR))
+        edge = _MARGIN + self._lead + _ACTOR
+        waiting = Padding(Spinner("dots", _Elapsed(what, began), style="yellow"), (0, 0, 0, edge))
         with Live(waiting, console=self._console, transient=True, refresh_per_second=25):
             yield
 
@@ -147,7 +182,7 @@ class DemoScreen:
             await asyncio.sleep(max(self._free_at - time.monotonic(), 0))
 
     def _hold(self, seconds: float) -> None:
-        self._free_at = time.monotonic() + seconds
+        self._free_at = time.monotonic() + seconds * self._pace
 
     # Layout: no line is longer than the width, none ends with spaces, and what is wrapped hangs.
 

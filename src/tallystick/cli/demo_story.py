@@ -14,7 +14,7 @@ from tallystick.cli.demo_screen import DemoScreen
 from tallystick.cli.demo_world import Amiss, Json, Reply, World
 from tallystick.core.money import format_money
 
-__all__ = ["BASE", "Payment", "Story", "check", "short", "usd"]
+__all__ = ["BASE", "Payment", "Story", "answer_line", "answered", "check", "short", "usd"]
 
 BASE = "/api/payments/payment-intent"
 Found = TypeVar("Found")
@@ -111,9 +111,9 @@ class Story:
 
     async def tell_answer(self, reply: Reply, *expect: int) -> None:
         """What Tallystick answered: the status, and the few fields that tell."""
-        check(reply.status in expect, f"the answer should be {_either(expect)}", _answered(reply))
-        check(isinstance(reply.body, dict), "the answer should be a JSON object", _answered(reply))
-        await self.screen.line("app", _answer(reply.status, *_telling(reply.body)), f"{reply.ms:.0f} ms")
+        check(reply.status in expect, f"the answer should be {_either(expect)}", answered(reply))
+        check(isinstance(reply.body, dict), "the answer should be a JSON object", answered(reply))
+        await self.screen.line("app", answer_line(reply.status, *_telling(reply.body)), f"{reply.ms:.0f} ms")
         if reply.body.get("client_secret") and reply.body["status"] in ("requires_payment_method", "requires_action"):
             await self.screen.line("app", f"  client_secret {short(reply.body['client_secret'])}", style="dim")
         if reply.status >= 400:
@@ -149,21 +149,19 @@ class Story:
         await self.screen.line("browser", f"  card {number}", style="dim")
         reply = await self._send_card(number)
         method, brand = reply.body["id"], reply.body["card"]["brand"]
-        await self.screen.line("browser", _answer(200, short(method), brand), reply.request_id)
+        await self.screen.line("browser", answer_line(200, short(method), brand), reply.request_id)
         path = f"/v1/payment_intents/{payment.intent}/confirm"
         await self.screen.line("browser", Text(f"→ POST {_shortened(path, payment)}", "bold"), "to Stripe")
         form = {"payment_method": method, "client_secret": payment.secret}
         shown = " ".join(f"{name} {short(value)}" for name, value in form.items())
         await self.screen.line("browser", f"  {shown}", style="dim")
         reply = await self.world.browser(path, form)
-        check(reply.status == 200, "Stripe should take the payment", _answered(reply))
-        await self.screen.line("browser", _answer(200, reply.body["status"]), reply.request_id)
+        check(reply.status == 200, "Stripe should take the payment", answered(reply))
+        await self.screen.line("browser", answer_line(200, reply.body["status"]), reply.request_id)
 
     async def _send_card(self, number: str) -> Reply:
-        digits = number.replace(" ", "")
-        card = {"card[number]": digits, "card[exp_month]": "12", "card[exp_year]": "2034", "card[cvc]": "123"}
-        reply = await self.world.browser("/v1/payment_methods", {"type": "card", **card})
-        check(reply.status == 200, "Stripe should take the card", _answered(reply))
+        reply = await self.world.send_card(number)
+        check(reply.status == 200, "Stripe should take the card", answered(reply))
         return reply
 
     # What follows
@@ -276,7 +274,8 @@ class Story:
         await self.screen.conclusion(text)
 
 
-def _answer(status: int, *fields: str) -> Text:
+def answer_line(status: int, *fields: str) -> Text:
+    """An answer's status, and the few fields of it that tell."""
     line = Text("← ").append(str(status), "bold green" if status < 400 else "bold yellow")
     for value in fields:
         line.append(" · ", "dim").append(value)
@@ -300,6 +299,7 @@ def _either(statuses: tuple[int, ...]) -> str:
     return " or ".join(map(str, statuses))
 
 
-def _answered(reply: Reply) -> str:
+def answered(reply: Reply) -> str:
+    """What an answer was, for a complaint."""
     text = " ".join(reply.content[:300].decode(errors="replace").split())
     return f"it is {reply.status}: {text}"

@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tallystick.cli.errors import Problem
 from tallystick.cli.files import read_json
 from tallystick.cli.instance import Instance
-from tallystick.cli.tokens import make_token
+from tallystick.cli.tokens import Role, make_token
 
 if TYPE_CHECKING:
     import aiohttp
@@ -56,8 +57,9 @@ class Reply:
 class World:
     """A running `dev`, and a customer of this run's own."""
 
-    def __init__(self, instance: Instance, http: "aiohttp.ClientSession", sql: "asyncpg.Connection[Any]") -> None:
-        run = secrets.token_hex(3)
+    def __init__(
+        self, instance: Instance, http: "aiohttp.ClientSession", sql: "asyncpg.Connection[Any]", run: str
+    ) -> None:
         self.instance = instance
         self.api_url = instance.api_url
         self.sandbox_url = str(instance.sandbox_url)
@@ -65,17 +67,24 @@ class World:
         self.run = run
         self.email = f"ann-{run}@example.test"
         self.subject = f"demo-{run}"
-        token = make_token(_jwt_secret(instance), email=self.email, roles=[], subject=self.subject, days=1)
-        self._token = {"Authorization": f"Bearer {token}"}
+        self._token = self._signed(self.email, self.subject, [])
+        self._staff_token = self._signed("staff@example.test", "demo-staff", ["admin"])
         self._http = http
         self._sql = sql
 
+    def _signed(self, email: str, subject: str, roles: list[Role]) -> dict[str, str]:
+        token = make_token(_jwt_secret(self.instance), email=email, roles=roles, subject=subject, days=1)
+        return {"Authorization": f"Bearer {token}"}
+
     # The application
 
-    async def api(self, path: str, body: Json, key: str | None = None) -> Reply:
-        """A POST to Tallystick in the customer's name."""
-        headers = {**self._token, **({"Idempotency-Key": key} if key else {})}
-        return await self._call("POST", self.api_url + path, json=body, headers=headers)
+    async def api(
+        self, path: str, body: Json | None = None, key: str | None = None, *, method: str = "POST", staff: bool = False
+    ) -> Reply:
+        """A request to Tallystick in the customer's name, or in an administrator's."""
+        token = self._staff_token if staff else self._token
+        headers = {**token, **({"Idempotency-Key": key} if key else {})}
+        return await self._call(method, self.api_url + path, json=body, headers=headers)
 
     # Stripe
 
@@ -83,6 +92,12 @@ class World:
         """What Stripe.js sends from the customer's browser: the publishable key, straight to Stripe."""
         key = self.instance.stripe_publishable_key
         return await self._call("POST", self.sandbox_url + path, data=form, headers={"Authorization": f"Bearer {key}"})
+
+    async def send_card(self, number: str) -> Reply:
+        """A card as the customer types it into Stripe's form; it is valid for years, whatever the date is."""
+        year = (await self.now()).year + 5
+        card = {"card[number]": number.replace(" ", ""), "card[exp_month]": "12", "card[exp_year]": str(year)}
+        return await self.browser("/v1/payment_methods", {"type": "card", **card, "card[cvc]": "123"})
 
     async def visit(self, method: str, url: str, form: Mapping[str, str] | None = None) -> Reply:
         """A page, as the customer's browser loads it or sends its form; redirects are not followed."""
@@ -96,12 +111,16 @@ class World:
             raise Amiss(f"Stripe should answer GET {path}, but answers {reply.status}: {_start(reply.content)}")
         return reply.body
 
-    async def control(self, method: str, path: str, body: Any = None) -> Json:
+    async def control(self, method: str, path: str, body: Any = None, *, timeout_s: float = _CALL_S) -> Json:
         """A control of the sandbox, which the real Stripe does not have."""
-        reply = await self._call(method, f"{self.sandbox_url}/_sandbox{path}", json=body)
+        reply = await self._call(method, f"{self.sandbox_url}/_sandbox{path}", json=body, timeout_s=timeout_s)
         if reply.status >= 300 or not isinstance(reply.body, dict):
             raise Amiss(f"The sandbox refuses {method} {path}: {reply.status} {_start(reply.content)}")
         return reply.body
+
+    async def now(self) -> datetime:
+        """Business time."""
+        return datetime.fromtimestamp((await self.control("GET", "/clock"))["now"], UTC)
 
     async def requests(self) -> list[Json]:
         """What the sandbox was asked lately, oldest first."""
@@ -136,24 +155,28 @@ class World:
         found: list[Json] = reply.body["data"]
         return found[::-1]
 
-    async def _call(self, method: str, url: str, **options: Any) -> Reply:
+    async def _call(self, method: str, url: str, *, timeout_s: float = _CALL_S, **options: Any) -> Reply:
         import aiohttp
 
         began = time.monotonic()
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=5)
         try:
-            async with self._http.request(method, url, **options) as response:
+            async with self._http.request(method, url, timeout=timeout, **options) as response:
                 content = await response.read()
                 ms = (time.monotonic() - began) * 1000
                 return Reply(response.status, content, _decoded(content), response.headers, ms)
         except TimeoutError:
-            raise Amiss(f"{_place(url)} gave no answer to {method} within {_CALL_S:.0f} s") from None
+            raise Amiss(f"{_place(url)} gave no answer to {method} within {timeout_s:.0f} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Amiss(f"{_place(url)} does not answer: {str(error) or type(error).__name__}") from None
 
 
 @asynccontextmanager
-async def open_world(instance: Instance) -> AsyncIterator[World]:
-    """Connect to everything that a demo needs. Raises Problem where this `dev` does not have it."""
+async def open_world(instance: Instance, run: str | None = None) -> AsyncIterator[World]:
+    """Connect to everything that a demo needs, as the customer of this `run` (a new one, if it is None).
+
+    Raises Problem where this `dev` does not have it.
+    """
     if instance.sandbox_url is None:
         raise Problem(
             "This `tallystick dev` uses a real Stripe account; the demo plays with faults and test cards that only "
@@ -168,8 +191,7 @@ async def open_world(instance: Instance) -> AsyncIterator[World]:
 
     schema = os.environ.get("DATABASE_SCHEMA") or "public"
     async with AsyncExitStack() as stack:
-        timeout = aiohttp.ClientTimeout(total=_CALL_S, sock_connect=5)
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        http = await stack.enter_async_context(aiohttp.ClientSession())
         try:
             sql = await asyncpg.connect(
                 instance.database_url,
@@ -179,7 +201,7 @@ async def open_world(instance: Instance) -> AsyncIterator[World]:
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise Problem(f"The database of this `tallystick dev` cannot be reached: {error}") from error
         stack.push_async_callback(sql.close, timeout=5)
-        yield World(instance, http, sql)
+        yield World(instance, http, sql, run or secrets.token_hex(3))
 
 
 def _jwt_secret(instance: Instance) -> str:

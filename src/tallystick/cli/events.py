@@ -1,17 +1,16 @@
 """`tallystick events`: look into the inbox, and decide about its dead letters."""
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from tallystick.cli.errors import Problem
+from tallystick.cli.stored import DataDir, builtins, plain, print_json, run_on_database
 
 if TYPE_CHECKING:
+    from tallystick.platform.database import Database
     from tallystick.webhooks.models import EventDetail, EventSummary
     from tallystick.webhooks.service import StripeWebhookService
 
@@ -20,7 +19,6 @@ __all__ = ["app"]
 app = App(name="events", help="List, show, replay and discard webhook events.")
 
 State = Literal["pending", "processed", "unhandled", "dead", "discarded", "parked"]
-DataDir = Annotated[Path | None, Parameter(name="--data-dir", help="The data folder of a running `dev`.")]
 _STYLES = {"processed": "green", "unhandled": "dim", "pending": "yellow", "dead": "bold red", "parked": "red"}
 
 
@@ -53,7 +51,7 @@ def list_events(
     async def work(service: "StripeWebhookService") -> None:
         page = await service.list(state=state, event_type=type_, limit=limit, starting_after=starting_after)
         if json:
-            _print_json(_builtins(page))
+            print_json(builtins(page))
         else:
             _print_list(page.data, has_more=page.has_more)
 
@@ -75,8 +73,8 @@ def show(event_id: str, /, *, json: bool = False, data_dir: DataDir = None) -> N
     async def work(service: "StripeWebhookService") -> None:
         event = await service.get(event_id)
         if json:
-            whole = _builtins(event)
-            _print_json({**whole.pop("summary"), **whole})
+            whole = builtins(event)
+            print_json({**whole.pop("summary"), **whole})
         else:
             _print_detail(event)
 
@@ -135,66 +133,18 @@ def _run_each(
     _run(data_dir, work)
 
 
-# Where the inbox is
-
-
 def _run(data_dir: Path | None, work: "Callable[[StripeWebhookService], Awaitable[None]]") -> None:
-    async def run() -> None:
-        async with _service(data_dir) as service:
-            await work(service)
+    async def run(database: "Database") -> None:
+        from tallystick.core.clock import SystemClock
+        from tallystick.webhooks.registry import Registry
+        from tallystick.webhooks.service import StripeWebhookService
 
-    from tallystick.core.errors import DomainError
-    from tallystick.platform.database import WEATHER
+        await work(StripeWebhookService(database, SystemClock(), Registry()))
 
-    try:
-        asyncio.run(run())
-    except DomainError as error:
-        raise Problem(f"{error.detail} {error.suggested_action}") from None
-    except WEATHER as error:
-        raise Problem(f"The database cannot be reached ({type(error).__name__}).") from None
-
-
-@asynccontextmanager
-async def _service(data_dir: Path | None) -> "AsyncIterator[StripeWebhookService]":
-    from tallystick.core.clock import SystemClock
-    from tallystick.platform.database import Database
-    from tallystick.webhooks.registry import Registry
-    from tallystick.webhooks.service import StripeWebhookService
-
-    url, schema = _address(data_dir)
-    database = await Database.connect(url, schema=schema, size=2, name="tallystick-cli")
-    try:
-        yield StripeWebhookService(database, SystemClock(), Registry())
-    finally:
-        await database.close()
-
-
-def _address(data_dir: Path | None) -> tuple[str, str]:
-    """The database's address and schema: of the `dev` that was named, else of the environment, else of `.data`."""
-    schema = os.environ.get("DATABASE_SCHEMA") or "public"
-    named = data_dir is not None or os.environ.get("TALLYSTICK_DATA_DIR")
-    if not named and (url := os.environ.get("DATABASE_URL")):
-        return url, schema
-    from tallystick.cli.instance import find_instance
-
-    return find_instance(data_dir).database_url, schema
+    run_on_database(data_dir, run)
 
 
 # How it looks
-
-
-def _builtins(content: Any) -> Any:
-    """Dataclasses, times and ids as JSON has them."""
-    import msgspec
-
-    return msgspec.to_builtins(content)
-
-
-def _print_json(content: Any) -> None:
-    # Not msgspec's encoder: a payload may hold numbers beyond 64 bits.
-    import json
-
-    print(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def _print_list(events: "Sequence[EventSummary]", *, has_more: bool) -> None:
@@ -216,7 +166,7 @@ def _print_list(events: "Sequence[EventSummary]", *, has_more: bool) -> None:
             event.object_id or "–",
             f"[{_STYLES.get(event.state, 'default')}]{event.state}[/]",
             str(event.retry_count) if event.retry_count else "",
-            _plain(event.error_message or ""),
+            plain(event.error_message or ""),
         )
     console.print(table)
     if has_more:
@@ -241,7 +191,7 @@ def _print_detail(event: "EventDetail") -> None:
         "processed": f"{shown.processed_at:%Y-%m-%d %H:%M:%S} UTC" if shown.processed_at else None,
         "tries again": _next_try(event),
         "retries": str(shown.retry_count) if shown.retry_count else None,
-        "why": _plain(shown.error_message) if shown.error_message else None,
+        "why": plain(shown.error_message) if shown.error_message else None,
         "request key": event.request_idempotency_key,
     }
     for name, value in rows.items():
@@ -261,10 +211,3 @@ def _next_try(event: "EventDetail") -> str | None:
     if event.summary.not_before is None:
         return f"after event {event.parked_by}" if event.parked_by else "when its object is free"
     return f"{event.summary.not_before:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _plain(text: str) -> str:
-    """Text from elsewhere, which rich must not read as markup."""
-    from rich.markup import escape
-
-    return escape(text)

@@ -14,9 +14,11 @@ __all__ = ["build_app", "main"]
 # name → where it is, what it does. A group that is not there (yet) is left out.
 _COMMANDS = {
     "dev": ("dev:dev", "Run everything on this machine: database, API, worker, offline Stripe, mailbox."),
-    "demo": ("demo:app", "Play a payment's story against a running `dev` and show each step."),
+    "demo": ("demo:app", "Play a story against a running `dev`, a payment's or a year of a subscription's."),
     "token": ("tokens:token", "Print an access token for a running (or the last) `dev`."),
+    "clock": ("clock:app", "Show business time of a running `dev`, and move it."),
     "events": ("events:app", "List, show, replay and discard webhook events."),
+    "mails": ("mails:app", "List and show mails, and send dead ones again."),
     "serve": ("serve:serve", "Serve the API and its pages (production)."),
     "worker": ("worker:worker", "Do the background work (production; run as many as you like)."),
     "migrate": ("migrate:migrate", "Bring the database schema up to date."),

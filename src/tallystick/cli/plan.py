@@ -5,11 +5,12 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tallystick.cli.errors import Problem
 from tallystick.cli.files import read_json, write_json
 
-__all__ = ["HOST", "Plan", "make_plan"]
+__all__ = ["HOST", "Plan", "make_plan", "retries_of"]
 
 HOST = "127.0.0.1"
 _STRIPE = "https://api.stripe.com"
@@ -73,6 +74,8 @@ def make_plan(folder: Path, given: Mapping[str, str], *, port: int, sandbox_port
         "ADMIN_EMAIL": "admin@example.test",
         "LOG_FORMAT": "console",
     }
+    if own_sandbox_port:
+        environment["CLOCK_FILE"] = str(folder / "clock")
     if smtp_port:
         environment["SMTP_URL"] = f"smtp://{HOST}:{smtp_port}"
     # Stripe cannot reach a laptop, so its events are fetched instead.
@@ -94,6 +97,22 @@ def make_plan(folder: Path, given: Mapping[str, str], *, port: int, sandbox_port
         schema=environment["DATABASE_SCHEMA"],
         polls_events=polls,
     )
+
+
+def retries_of(environment: Mapping[str, str]) -> dict[str, Any] | None:
+    """How the sandbox is to try failed renewals again; None where the settings cannot be used, which the API tells.
+
+    DUNNING_MODE=local wants a Stripe that does not.
+    """
+    from tallystick.platform.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings({"DATABASE_URL": "postgresql://", **environment})
+    except SettingsError:
+        return None
+    if settings.dunning_mode == "local":
+        return {"retry_days": [], "after_last_retry": "past_due"}
+    return {"retry_days": settings.retry_schedule, "after_last_retry": "cancel"}
 
 
 def _setting(given: Mapping[str, str], name: str) -> str | None:

@@ -22,7 +22,8 @@ def sandbox(
 ) -> None:
     """Serve a stateful Stripe that needs no account and no network.
 
-    Any `sk_test_…` key is accepted. The API version is STRIPE_API_VERSION (2023-10-16 unless set).
+    Any `sk_test_…` key is accepted. The API version is STRIPE_API_VERSION (2023-10-16 unless set). How far its time
+    is ahead is told to the processes of Tallystick by CLOCK_FILE, where they have it set to the same file.
 
     Parameters
     ----------
@@ -72,4 +73,5 @@ def run(
         record=Path(record) if record else None,
         public_url=public_url,
         open_control=open_control,
+        clock_file=Path(os.environ["CLOCK_FILE"]) if os.environ.get("CLOCK_FILE") else None,
     )

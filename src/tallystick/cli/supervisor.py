@@ -12,7 +12,7 @@ import asyncpg
 
 from tallystick.cli.errors import Problem
 from tallystick.cli.files import write_json
-from tallystick.cli.plan import HOST, Plan
+from tallystick.cli.plan import HOST, Plan, retries_of
 from tallystick.cli.process import Process, describe_exit, stop_all
 from tallystick.cli.screen import Screen
 from tallystick.platform.embedded_postgres import EmbeddedPostgres
@@ -149,10 +149,14 @@ class Supervisor:
             "secret": self._plan.environment["STRIPE_WEBHOOK_SECRET"].partition(",")[0],
             "description": "tallystick dev",
         }
-        path = "/_sandbox/webhook_endpoints"
-        status, answer = await asyncio.to_thread(_request, self._plan.sandbox_port, "PUT", path, endpoint)
-        if status >= 300:
-            raise Problem(f"The sandbox did not take the webhook endpoint: {status} {answer}")
+        for name, body in (("webhook_endpoints", endpoint), ("application", {"url": self._plan.api_url})):
+            status, answer = await asyncio.to_thread(
+                _request, self._plan.sandbox_port, "PUT", f"/_sandbox/{name}", body
+            )
+            if status >= 300:
+                raise Problem(f"The sandbox did not take our {name}: {status} {answer}")
+        if retries := await asyncio.to_thread(retries_of, self._plan.environment):
+            await asyncio.to_thread(_request, self._plan.sandbox_port, "POST", "/_sandbox/settings", retries)
 
     async def _unless_one_dies(self, starting: "asyncio.Future[None]") -> None:
         """Wait for `starting`; raises Problem when a process ends meanwhile: that is no time for a retry."""
