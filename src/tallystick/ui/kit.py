@@ -1,8 +1,8 @@
 """The page kit: one template environment, one stylesheet, one set of security headers for every page.
 
-A page is `{% extends "base.html" %}` with the blocks `title` and `main` (and, where wanted, `brand`, `nav`
-and `footer`). The application mounts `assets_app()` at `ASSETS_PATH` and sends `SECURITY_HEADERS` with every
-page. Scripts and styles never stand inside a page: the policy forbids them.
+A page is `{% extends "base.html" %}` with the blocks `title` and `main` (and, where wanted, `language`, `skip`,
+`head`, `brand`, `nav` and `footer`). The application mounts `assets_app()` at `ASSETS_PATH` and sends
+`SECURITY_HEADERS` with every page. Scripts and styles never stand inside a page: the policy forbids them.
 """
 
 import hashlib
