@@ -2,7 +2,7 @@
 # Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-all lint types pytest bench lock clean setup setup-test
+.PHONY: help up test test-all lint types pytest test-browser screenshots bench lock clean setup setup-test
 
 BIN := .venv/bin
 ARGS ?=
@@ -10,14 +10,15 @@ ARGS ?=
 RECORDS := .pytest_cache/sandbox-records
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 up: setup ## Run it all on this machine (ARGS="--port 8001 --data-dir /tmp/other")
 	@exec $(BIN)/tallystick dev $(ARGS)
 
 test: setup-test lint types pytest ## Check everything: format, lint, types, imports, tests
 
-test-all: test ## The same, and whatever is too long for it (nothing yet)
+test-all: test ## The same, then the long simulations and PostgreSQL 15 (an hour at most)
+	@sh scripts/test-all.sh
 
 lint: setup-test ## Check format, lint and the direction of imports
 	$(BIN)/ruff check .
@@ -31,6 +32,12 @@ pytest: setup-test ## Run the tests (ARGS="tests/unit -k money")
 	@rm -rf $(RECORDS)
 	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest tests/test_recorded_shapes.py
+
+test-browser: setup-test ## Run the tests in a browser (ARGS="-k declines"); `make test` does, too
+	$(BIN)/pytest tests/browser $(ARGS)
+
+screenshots: setup-test ## Take the pictures of docs/images again
+	$(BIN)/pytest tests/browser/screenshots.py tests/browser/screenshots_billing.py $(ARGS)
 
 bench: setup-test ## Measure (results in bench/)
 	$(BIN)/python -m bench $(ARGS)

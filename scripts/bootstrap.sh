@@ -2,13 +2,14 @@
 # Set up .venv from the committed lock, or do nothing when it is up to date.
 #
 #   scripts/bootstrap.sh        what `tallystick dev` needs
-#   scripts/bootstrap.sh test   what the checks and tests need, too
+#   scripts/bootstrap.sh test   what the checks and tests need, too: also a Chromium, where there is none
 #
 # PYTHON=/path/to/python chooses the interpreter. Needs nothing but Python 3.11 or later.
 set -eu
 
 cd "$(dirname "$0")/.."
 set_of=${1:-run}
+wanted=$set_of
 venv=.venv
 python=$venv/bin/python
 
@@ -23,9 +24,25 @@ case $set_of in
   *) fail "unknown set $set_of (run or test)" ;;
 esac
 
+# The browser of the browser tests: CHROMIUM's, the system's, Debian's package where that can be installed, or else
+# Playwright's own. It is no part of the stamp, as it lives outside the folder.
+ensure_browser() {
+  if [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null 2>&1; then return; fi
+  if [ -e /etc/debian_version ] && [ "$(id -u)" = 0 ]; then
+    say "Installing Chromium for the browser tests ..."
+    apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      chromium fonts-dejavu-core >&2 || fail "chromium could not be installed: apt-get install chromium"
+  else
+    "$venv/bin/playwright" install chromium >&2 || fail "Playwright could not fetch its Chromium; install chromium"
+  fi
+}
+
 # A virtual environment does not survive being moved, so the folder is part of the stamp.
 stamp="$set_of $(cat "$lock" pyproject.toml scripts/bootstrap.sh scripts/uv.txt | cksum) $(pwd)"
-if [ -x "$python" ] && [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+if [ -x "$python" ] && [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ]; then
+  if [ "$wanted" = test ]; then ensure_browser; fi
+  exit 0
+fi
 
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
@@ -95,4 +112,5 @@ if ! by_uv; then
 fi
 "$python" -m compileall -q src/tallystick || true
 printf '%s' "$stamp" >"$venv/stamp"
+if [ "$wanted" = test ]; then ensure_browser; fi
 say "Done."

@@ -48,10 +48,10 @@ class RunningDev:
 
 
 @contextmanager
-def running_dev_in(folder: Path) -> Iterator[RunningDev]:
+def running_dev_in(folder: Path, **settings: str) -> Iterator[RunningDev]:
     """Run one on free ports with its data in `folder`, for as long as the block lasts."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_REPLACES)}
-    environment |= {"TALLYSTICK_DATA_DIR": str(folder), "COLUMNS": "80"}
+    environment |= {"TALLYSTICK_DATA_DIR": str(folder), "COLUMNS": "80", **settings}
     screen = folder.with_name("screen.txt")
     with screen.open("w") as output:
         process = subprocess.Popen(

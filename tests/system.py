@@ -5,6 +5,7 @@ the worker, and a mail catcher. Only the process boundaries are missing.
 import asyncio
 import contextlib
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,6 +24,7 @@ from aiosmtpd.controller import Controller
 from multidict import CIMultiDictProxy
 
 from tallystick.app import create_app, create_worker
+from tallystick.core.clock import Clock, clock_of
 from tallystick.platform.settings import Settings, load_settings
 from tallystick.sandbox.server import make_server
 from tallystick.sandbox.settings import SandboxConfig
@@ -249,6 +251,33 @@ class System:
         """Make the sandbox misbehave."""
         await self.sandbox("POST", "/_sandbox/faults", rule)
 
+    # Time
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the application's processes."""
+        return clock_of(self.settings.clock_file)
+
+    def now(self) -> datetime:
+        """Business time, of the sandbox and of the application."""
+        return self.clock.now()
+
+    async def advance(
+        self, by: str | float | None = None, *, to: datetime | None = None, timeout_s: float = 20
+    ) -> dict[str, Any]:
+        """Move business time (`"40d"`, or seconds) from due moment to due moment; returns when all has settled.
+
+        `timeout_s` is for each moment. Answers `now`, `steps`, `took_s`, `application`.
+        """
+        body = {"by": by} if to is None else {"to": to.isoformat()}
+        url = f"{self.sandbox_url}/_sandbox/clock/advance"
+        none = aiohttp.ClientTimeout(total=None)
+        async with self.http.post(url, json={**body, "timeout_s": timeout_s}, timeout=none) as response:
+            answer: dict[str, Any] = await response.json()
+            assert response.status == 200, answer
+            assert answer["application"] == "settled", answer
+            return answer
+
     # Quiet
 
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
@@ -258,7 +287,7 @@ class System:
         return await self.pool.fetchval(sql, *values)
 
     async def quiet(self, timeout_s: float = 20) -> None:
-        """Wait until the sandbox has delivered, every event is applied, and no work, mail or attempt is due."""
+        """Wait until the sandbox has delivered, all is applied, and no work, mail, delivery or attempt is due."""
         ends = time.monotonic() + timeout_s
         calm = 0
         while calm < 2:
@@ -268,15 +297,24 @@ class System:
             await asyncio.sleep(0.03)
 
     async def _unrest(self) -> str:
+        """What is due by now, by name; what is queued for later is no unrest."""
         rows = await self.pool.fetch(
             """
             SELECT 'event ' || event_type || coalesce(' ' || error_message, '') AS what
                 FROM webhook_events WHERE state = 'pending'
-            UNION ALL SELECT 'work ' || kind || coalesce(' ' || last_error, '') FROM work WHERE state = 'queued'
+            UNION ALL SELECT 'work ' || kind || coalesce(' ' || last_error, '')
+                FROM work WHERE state = 'queued' AND due_at <= $1
             UNION ALL SELECT 'mail ' || business_key || coalesce(' ' || last_error, '')
-                FROM mails WHERE state = 'queued'
+                FROM mails WHERE state = 'queued' AND due_at <= $1
             UNION ALL SELECT 'attempt ' || kind FROM attempts WHERE state IN ('requested', 'unknown')
-            """
+            UNION ALL SELECT 'delivery to ' || d.receiver || coalesce(' ' || d.last_error, '')
+                FROM outbound_deliveries d LEFT JOIN webhook_endpoints e ON e.id = d.endpoint_id
+                WHERE d.state = 'queued' AND d.due_at <= $1 AND d.not_before <= now()
+                AND (e.id IS NULL OR (e.enabled AND NOT e.deleted))
+                AND NOT EXISTS (SELECT FROM outbound_deliveries first WHERE first.state = 'queued' AND first.seq < d.seq
+                                AND (first.receiver, first.object_key) = (d.receiver, d.object_key))
+            """,
+            self.now(),
         )
         return ", ".join(row["what"] for row in rows)
 
@@ -306,19 +344,21 @@ async def running_system(
     """A system on an empty, migrated database; `changes` are settings as environment variables."""
     api_port, sandbox_port, smtp_port = free_port(), free_port(), free_port()
     api_url, sandbox_url = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{sandbox_port}"
+    folder = tempfile.TemporaryDirectory(prefix="tallystick-clock-")
     settings = settings_for(
         database_url,
         sandbox_url=sandbox_url,
         api_url=api_url,
         smtp_port=smtp_port,
-        STRIPE_API_VERSION=api_version,
-        **changes,
+        **{"STRIPE_API_VERSION": api_version, "CLOCK_FILE": f"{folder.name}/clock", **changes},
     )
     catcher = _Catcher()
     smtp = Controller(catcher, hostname="127.0.0.1", port=smtp_port)
     smtp.start()
     record = RECORDS / f"{uuid.uuid4().hex}.jsonl" if RECORDS else None
-    config = SandboxConfig(public_url=sandbox_url, record=record, api_version=api_version)
+    config = SandboxConfig(
+        public_url=sandbox_url, record=record, api_version=api_version, clock_file=settings.clock_file
+    )
     sandbox = make_server(config, host="127.0.0.1", port=sandbox_port)
     sandbox.__class__ = _Server
     sandbox_task = asyncio.create_task(sandbox.serve())
@@ -337,6 +377,9 @@ async def running_system(
                 "api_version": webhook_version or api_version,
             },
         )
+        if workers:
+            # Without anybody who works, the clock would wait for ever.
+            await system.sandbox("PUT", "/_sandbox/application", {"url": api_url})
         async with serving(create_app(settings), api_port):
             for _ in range(workers):
                 system.start_worker()
@@ -349,6 +392,7 @@ async def running_system(
         sandbox.should_exit = True
         await sandbox_task
         smtp.stop()
+        folder.cleanup()
 
 
 def unique(name: str) -> str:

@@ -316,6 +316,7 @@ def test_by_default_all_parts_are_ours(tmp_path: Path) -> None:
     assert made.environment["PUBLIC_URL"] == made.api_url
     assert made.environment["SMTP_URL"] == f"smtp://127.0.0.1:{made.smtp_port}"
     assert made.environment["ENVIRONMENT"] == "development"
+    assert made.environment["CLOCK_FILE"] == str(tmp_path / "clock")
     assert "STRIPE_EVENT_POLLING" not in made.environment
     assert len(made.environment["JWT_SECRET"]) >= 32
     again = plan(tmp_path)
@@ -330,6 +331,7 @@ def test_a_real_test_key_replaces_the_sandbox_and_events_are_polled(tmp_path: Pa
     assert made.environment["STRIPE_API_BASE"] == "https://api.stripe.com"
     assert made.environment["STRIPE_SECRET_KEY"] == "sk_test_real"
     assert made.environment["STRIPE_EVENT_POLLING"] == "true"
+    assert "CLOCK_FILE" not in made.environment
     assert made.environment["SMTP_URL"] == "smtp://mail.example"
 
 

@@ -35,7 +35,15 @@ MAPPED = {"make up": "tallystick dev", "make test": "pytest"}
 SKIPPED = {"needs-stripe": "needs an account at the real Stripe"}
 EXPECTED = {
     "README.md": ["make up", "make test", "run"],
+    "docs/billing-pages.md": ["run"] * 2,
+    "docs/checkout.md": ["run"] * 4,
+    "docs/clock.md": ["run"] * 4,
+    "docs/dunning.md": ["run"] * 4,
+    "docs/entitlements.md": ["run"] * 3,
     "docs/first-payment.md": ["make up", *["run"] * 11, "needs-stripe"],
+    "docs/invoices.md": ["run"] * 5,
+    "docs/mails.md": ["run"],
+    "docs/subscriptions.md": ["run"] * 11,
 }
 """How the blocks of each page are treated, in their order."""
 

@@ -14,8 +14,10 @@ from tallystick.invoices.service_refresh import InvoiceRefresher
 from tallystick.platform.database import Database, Transaction
 from tallystick.stripe_gateway.dialect import Dialect
 from tallystick.stripe_gateway.service_invoices import InvoiceCalls
+from tallystick.stripe_gateway.service_schedules import ScheduleCalls
 from tallystick.stripe_gateway.service_subscriptions import SubscriptionCalls
 from tallystick.subscriptions.handlers import HANDLERS as SUBSCRIPTION_HANDLERS
+from tallystick.subscriptions.handlers_schedules import SCHEDULE_HANDLERS
 from tallystick.subscriptions.models import SubscriptionFacts
 from tallystick.subscriptions.repository import SubscriptionRepository
 from tallystick.subscriptions.repository_dunning import DunningRepository
@@ -25,6 +27,7 @@ from tallystick.subscriptions.service_access_told import ACCESS_FACT_TYPES, ACCE
 from tallystick.subscriptions.service_billing import BillingRecorder
 from tallystick.subscriptions.service_cards import CARD_EXPIRING, CardKeeper
 from tallystick.subscriptions.service_change import SubscriptionChanges
+from tallystick.subscriptions.service_change_later import LaterChanges
 from tallystick.subscriptions.service_create import SubscriptionCreation
 from tallystick.subscriptions.service_dunning import DunningKeeper
 from tallystick.subscriptions.service_dunning_local import LocalDunning
@@ -34,11 +37,13 @@ from tallystick.subscriptions.service_invoice_failures import InvoiceFailures
 from tallystick.subscriptions.service_invoice_mails import FAILED, NEEDS_ACTION, InvoiceMails
 from tallystick.subscriptions.service_mails import SubscriptionMailChecks, SubscriptionMails
 from tallystick.subscriptions.service_operations_change import subscription_operations
+from tallystick.subscriptions.service_operations_later import later_operations
 from tallystick.subscriptions.service_plan import Planner
 from tallystick.subscriptions.service_preview import SubscriptionPreviews
 from tallystick.subscriptions.service_quote import SubscriptionQuotes
 from tallystick.subscriptions.service_record import SubscriptionRecorder
 from tallystick.subscriptions.service_refresh import SubscriptionRefresher
+from tallystick.subscriptions.service_schedules import ScheduleKeeper, ScheduleRecorder
 from tallystick.subscriptions.service_terms import Terms
 
 if TYPE_CHECKING:
@@ -155,11 +160,16 @@ class Billing:
             )
         )
         terms = Terms(parts.stripe, calls, parts.products)
-        previews = SubscriptionPreviews(settings, parts.clock, calls, Planner(settings, terms))
+        planner = Planner(settings, terms)
+        previews = SubscriptionPreviews(settings, parts.clock, calls, planner)
         creation = SubscriptionCreation(settings, calls, parts.customers, terms, repository, refresher, parts.attempts)
         self.subscription_changes = SubscriptionChanges(
             database, parts.clock, terms, previews, repository, refresher, parts.attempts
         )
+        later = LaterChanges(
+            database, calls.dialect, planner, parts.products, repository, self.subscription_changes, parts.attempts
+        )
+        self._wire_schedules(calls, repository, recorder)
         self.subscriptions = StripeSubscriptionService(
             database,
             parts.stripe,
@@ -167,6 +177,7 @@ class Billing:
             repository,
             creation,
             self.subscription_changes,
+            later,
             previews,
             SubscriptionQuotes(database, parts.clock, calls, creation, refresher),
             self.invoices,
@@ -186,3 +197,17 @@ class Billing:
             self.subscription_changes.cancel_unpaid,
             parts.registry.fetch,
         )
+
+    def _wire_schedules(
+        self, calls: SubscriptionCalls, repository: SubscriptionRepository, recorder: SubscriptionRecorder
+    ) -> None:
+        """What holds a change until the end of a period."""
+        parts = self._parts
+        schedules = ScheduleRecorder(parts.clock, parts.settings.installation_id)
+        shared = (parts.clock, parts.stripe, calls, parts.customers, repository, recorder, parts.webhooks)
+        installation = parts.settings.installation_id
+        parts.attempts.register(later_operations(ScheduleCalls(parts.stripe), schedules, installation, *shared))
+        for event_type, translate in SCHEDULE_HANDLERS.items():
+            parts.registry.register(event_type, translate, schedules.record)
+        self.schedules = ScheduleKeeper(parts.database, parts.stripe, schedules, parts.webhooks)
+        parts.registry.register_fetch(ScheduleKeeper.PREFIX, self.schedules.fetch)

@@ -23,6 +23,7 @@ from tallystick.subscriptions.service_cards import CARD_WORK
 from tallystick.subscriptions.service_dunning import DUNNING_WORK
 from tallystick.subscriptions.service_dunning_local import DUNNING_TIMER
 from tallystick.subscriptions.service_invoice_failures import FAILURE_WORK
+from tallystick.subscriptions.service_schedules import RELEASE_WORK
 from tallystick.webhooks.processor import EventProcessor
 
 __all__ = ["Worker", "create_worker", "retentions"]
@@ -61,6 +62,7 @@ class Worker:
             FAILURE_WORK: tell_failure,
             DUNNING_TIMER: billing.local_dunning.take_up,
             GONE_WORK: billing.subscription_refresher.fetch_of_customer,
+            RELEASE_WORK: billing.schedules.release,
             LOOK_WORK: parts.pages.checkout.look_due,
         }
         work = WorkRunner(parts.database, self._clock, kinds, timers=[ABANDON_TIMER, DUNNING_TIMER])

@@ -1,5 +1,6 @@
 """SQL of attempts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -35,6 +36,11 @@ class AttemptRepository:
             f"SELECT {_COLUMNS}, lease_until FROM attempts WHERE idempotency_key_id = $1", idempotency_key_id
         )
         return (Attempt(*row[:-1]), row[-1]) if row else None
+
+    async def by_stripe_keys(self, connection: Connection, keys: Sequence[str]) -> list[Attempt]:
+        """The attempts that were sent to Stripe under these keys, open and settled ones."""
+        rows = await connection.fetch(f"SELECT {_COLUMNS} FROM attempts WHERE stripe_idempotency_key = ANY($1)", keys)
+        return [Attempt(*row) for row in rows]
 
     async def lock_open(self, tx: Transaction, attempt_id: UUID) -> bool:
         """Lock the attempt; False if somebody has settled it."""
@@ -90,6 +96,25 @@ class AttemptRepository:
             limit,
         )
         return [Attempt(*row) for row in rows]
+
+    async def prune_keys(self, tx: Transaction, before: datetime, limit: int) -> int:
+        """Delete answered idempotency keys older than `before` that no open attempt has; how many."""
+        return len(
+            await tx.fetch(
+                """
+                DELETE FROM idempotency_keys WHERE id IN (
+                    SELECT k.id FROM idempotency_keys k
+                    WHERE k.state = 'done' AND k.created_at < $1
+                      AND NOT EXISTS (SELECT FROM attempts a WHERE a.idempotency_key_id = k.id
+                                      AND a.state IN ('requested', 'unknown'))
+                    ORDER BY k.created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+                )
+                RETURNING 1
+                """,
+                before,
+                limit,
+            )
+        )
 
     async def postpone(self, connection: Connection, attempt_id: UUID, lease_until: datetime) -> None:
         """Mark an attempt's outcome as unknown, to be looked at again at `lease_until`."""

@@ -6,7 +6,7 @@ unknown, is repeated with the same key for ten minutes, and after that only look
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -39,6 +39,8 @@ __all__ = ["AttemptService", "Prepare"]
 log = structlog.get_logger()
 
 REPEAT_WITHIN = timedelta(minutes=10)
+_STRIPE_KEY = "tallystick-"
+_STRIPE_KEY_LENGTH = len(_STRIPE_KEY) + 64
 _WAIT_S = 10.0
 _WAIT_POLL_S = 0.1
 # Less than the ten seconds by which a lease outlives the longest call.
@@ -114,7 +116,7 @@ class AttemptService:
             part_id=part_id,
             lock_key=lock_key,
             idempotency_key_id=key_id,
-            stripe_idempotency_key=f"tallystick-{request.derive(kind, self._installation, request.route)}",
+            stripe_idempotency_key=f"{_STRIPE_KEY}{request.derive(kind, self._installation, request.route)}",
             request=stored,
             state="requested",
             sent_at=wall,
@@ -122,6 +124,16 @@ class AttemptService:
         )
         await self._repository.insert(tx, attempt, lease_until=wall + self._lease, now=self._clock.now())
         return attempt
+
+    async def by_stripe_keys(self, tx: Transaction, keys: Collection[str]) -> dict[str, Attempt]:
+        """The attempts behind these idempotency keys of requests to Stripe; requests that are not ours have none.
+
+        An attempt of several calls sends the later ones under its key with a suffix.
+        """
+        whole = {key: key[:_STRIPE_KEY_LENGTH] for key in keys}
+        rows = await self._repository.by_stripe_keys(tx, list(set(whole.values()))) if keys else []
+        found = {attempt.stripe_idempotency_key: attempt for attempt in rows}
+        return {key: found[start] for key, start in whole.items() if start in found}
 
     async def _claim(self, request: IdempotentRequest, prepare: Prepare) -> Attempt | StoredAnswer | InProgress:
         async def claim(tx: Transaction) -> Attempt | StoredAnswer | InProgress:

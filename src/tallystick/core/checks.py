@@ -10,6 +10,9 @@ __all__ = ["CardNumberRefused", "check_metadata", "check_text", "holds_card_numb
 # Stripe takes 50 keys; some are ours.
 _METADATA_KEYS_MAX = 45
 _DIGITS = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+_UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
+# Letters that only stand before or after the digits may be words: `card4242…`.
+_HEX = re.compile(r"(?<![0-9a-f])(?![a-f]*\d*[a-f]*(?![0-9a-f]))[0-9a-f]{16,}", re.IGNORECASE)
 
 
 class CardNumberRefused(InvalidRequest):
@@ -43,8 +46,16 @@ def check_text(field: str, text: str | None) -> None:
 
 
 def holds_card_number(text: str) -> bool:
-    """Whether 13 to 19 digits in a row (blanks and dashes aside) pass the Luhn check and begin as cards do."""
-    return any(_is_card(re.sub(r"[ -]", "", found)) for found in _DIGITS.findall(text))
+    """Whether 13 to 19 digits in a row (blanks and dashes aside) pass the Luhn check and begin as cards do.
+
+    UUIDs and hexadecimal tokens are ids: every thousandth of them has such digits by chance.
+    """
+    plain = _HEX.sub("x", _UUID.sub(_masked, text))
+    return any(_is_card(re.sub(r"[ -]", "", found)) for found in _DIGITS.findall(plain))
+
+
+def _masked(found: re.Match[str]) -> str:
+    return "x" if re.search(r"[a-f]", found[0], re.IGNORECASE) else found[0]
 
 
 def _is_card(digits: str) -> bool:

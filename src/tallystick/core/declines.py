@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from tallystick.core.errors import DomainError
 
-__all__ = ["Decline", "PaymentDeclined", "PaymentMethodNotUsable", "decline_of"]
+__all__ = ["Decline", "PaymentDeclined", "PaymentMethodNotUsable", "decline_of", "worth_retrying"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +115,28 @@ def decline_of(stripe_code: str | None, decline_code: str | None) -> Decline:
         if code is not None and code in _DECLINES:
             return _DECLINES[code]
     return _DECLINED
+
+
+# Of these the networks say that the same card is not to be tried again; Stripe does not either.
+_HOPELESS = frozenset(
+    {
+        "authentication_required",
+        "highest_risk_level",
+        "incorrect_number",
+        "invalid_account",
+        "invalid_number",
+        "lost_card",
+        "payment_intent_authentication_failure",
+        "pickup_card",
+        "revocation_of_all_authorizations",
+        "revocation_of_authorization",
+        "stolen_card",
+        "stop_payment_order",
+        "transaction_not_allowed",
+    }
+)
+
+
+def worth_retrying(stripe_code: str | None, decline_code: str | None) -> bool:
+    """Whether the same payment method may succeed later, with nobody there to do anything about it."""
+    return not {stripe_code, decline_code} & _HOPELESS

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from tallystick.core.ids import new_id
 from tallystick.customers.models import CustomerRow, MethodRow, User
 from tallystick.platform.database import Connection, Record, Transaction
+from tallystick.platform.mirror_table import MirrorTable
 
 __all__ = ["CustomerRepository", "UserRepository"]
-
-Row = TypeVar("Row", CustomerRow, MethodRow)
 
 _COLUMNS = "id, external_id, email, name, locale, stripe_customer_id, customer_generation"
 
@@ -113,19 +111,8 @@ class UserRepository:
         )
 
 
-class _Table(Generic[Row]):
-    def __init__(self, table: str, stripe_id: str, names: Sequence[str]) -> None:
-        columns = ", ".join(names)
-        marks = ", ".join(f"${n}" for n in range(1, len(names) + 1))
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in ("id", "created_at"))
-        self.select = f"SELECT {columns} FROM {table}"
-        self.lock = f"{self.select} WHERE {stripe_id} = ANY($1) ORDER BY id FOR UPDATE"
-        values = f"({columns}) VALUES ({marks})"
-        self.upsert = f"INSERT INTO {table} {values} ON CONFLICT ({stripe_id}) DO UPDATE SET {changes}"
-
-
-_CUSTOMERS = _Table[CustomerRow]("customers", "stripe_customer_id", CustomerRow.__struct_fields__)
-_METHODS = _Table[MethodRow]("payment_methods", "stripe_payment_method_id", MethodRow.__struct_fields__)
+_CUSTOMERS = MirrorTable("customers", CustomerRow, "stripe_customer_id")
+_METHODS = MirrorTable("payment_methods", MethodRow, "stripe_payment_method_id")
 
 
 class CustomerRepository:
@@ -133,9 +120,7 @@ class CustomerRepository:
 
     async def find(self, connection: Connection, customer_id: UUID | str) -> CustomerRow | None:
         """A customer by our id or Stripe's, deleted ones too."""
-        column = "id" if isinstance(customer_id, UUID) else "stripe_customer_id"
-        row = await connection.fetchrow(f"{_CUSTOMERS.select} WHERE {column} = $1", customer_id)
-        return CustomerRow(*row) if row else None
+        return await _CUSTOMERS.find(connection, customer_id)
 
     async def of_user(self, connection: Connection, user_id: UUID) -> CustomerRow | None:
         """The user's one customer, if there is one and we were told of it."""
@@ -143,15 +128,13 @@ class CustomerRepository:
             f"{_CUSTOMERS.select} WHERE stripe_customer_id = (SELECT stripe_customer_id FROM users WHERE id = $1)",
             user_id,
         )
-        return CustomerRow(*row) if row else None
+        return _CUSTOMERS.read(row) if row else None
 
     async def lock(self, tx: Transaction, stripe_ids: Sequence[str]) -> dict[str, CustomerRow]:
-        rows = [CustomerRow(*row) for row in await tx.fetch(_CUSTOMERS.lock, stripe_ids)]
-        return {row.stripe_customer_id: row for row in rows}
+        return await _CUSTOMERS.lock(tx, stripe_ids)
 
     async def save(self, tx: Transaction, rows: Sequence[CustomerRow]) -> None:
-        names = CustomerRow.__struct_fields__
-        await tx.executemany(_CUSTOMERS.upsert, [[getattr(row, name) for name in names] for row in rows])
+        await _CUSTOMERS.save(tx, rows)
 
     async def owners(self, tx: Transaction, stripe_ids: Sequence[str]) -> dict[str, tuple[UUID | None, bool]]:
         """Whose these customers are, and whether they are deleted; unknown ones have no entry."""
@@ -169,13 +152,11 @@ class CustomerRepository:
             """,
             stripe_ids,
         )
-        return dict(rows)
+        return {row[0]: row[1] for row in rows}
 
     async def find_method(self, connection: Connection, method_id: UUID | str) -> MethodRow | None:
         """A payment method by our id or Stripe's, detached ones too."""
-        column = "id" if isinstance(method_id, UUID) else "stripe_payment_method_id"
-        row = await connection.fetchrow(f"{_METHODS.select} WHERE {column} = $1", method_id)
-        return MethodRow(*row) if row else None
+        return await _METHODS.find(connection, method_id)
 
     async def methods_of(
         self, connection: Connection, stripe_customer_id: str, default: str | None, limit: int
@@ -190,15 +171,13 @@ class CustomerRepository:
             default,
             limit,
         )
-        return [MethodRow(*row) for row in rows]
+        return [_METHODS.read(row) for row in rows]
 
     async def lock_methods(self, tx: Transaction, stripe_ids: Sequence[str]) -> dict[str, MethodRow]:
-        rows = [MethodRow(*row) for row in await tx.fetch(_METHODS.lock, stripe_ids)]
-        return {row.stripe_payment_method_id: row for row in rows}
+        return await _METHODS.lock(tx, stripe_ids)
 
     async def save_methods(self, tx: Transaction, rows: Sequence[MethodRow]) -> None:
-        names = MethodRow.__struct_fields__
-        await tx.executemany(_METHODS.upsert, [[getattr(row, name) for name in names] for row in rows])
+        await _METHODS.save(tx, rows)
 
     async def claim_methods(self, tx: Transaction, stripe_customer_id: str, user_id: UUID) -> None:
         """Methods that came before their customer was known to be this user's."""

@@ -9,7 +9,7 @@ import structlog
 
 from tallystick.core.clock import Clock
 from tallystick.core.errors import Forbidden, InvalidRequest, Unavailable
-from tallystick.customers.models import CustomerFacts, User
+from tallystick.customers.models import CustomerFacts, MethodRow, User
 from tallystick.customers.repository import CustomerRepository, UserRepository
 from tallystick.customers.service_record import META_GENERATION, META_INSTALLATION, META_USER, CustomerRecorder
 from tallystick.customers.service_refresh import retrieve_customer
@@ -121,15 +121,27 @@ class StripeCustomerService:
         """Those of these customers that we were told of, deleted ones too."""
         return set(await self._customers.owners(tx, stripe_customer_ids))
 
-    async def card_of(
+    async def method_of(
         self, tx: Transaction, stripe_customer_id: str | None, method_id: str | None
-    ) -> tuple[str | None, str | None]:
-        """Brand and last four digits of the card `method_id`, else of the customer's default; two None: no card."""
+    ) -> MethodRow | None:
+        """The payment method `method_id`, else the customer's default, where it can be charged; else None."""
         if method_id is None and stripe_customer_id is not None:
             found = await self._customers.default_methods(tx, [stripe_customer_id])
             method_id = found.get(stripe_customer_id)
         row = await self._customers.find_method(tx, method_id) if method_id else None
-        return (row.card_brand, row.card_last4) if row and row.stripe_customer_id else (None, None)
+        return row if row and row.stripe_customer_id else None
+
+    async def card_of(
+        self, tx: Transaction, stripe_customer_id: str | None, method_id: str | None
+    ) -> tuple[str | None, str | None]:
+        """Brand and last four digits of the card `method_id`, else of the customer's default; two None: no card."""
+        row = await self.method_of(tx, stripe_customer_id, method_id)
+        return (row.card_brand, row.card_last4) if row else (None, None)
+
+    async def record_gone(self, tx: Transaction, stripe_customer_id: str) -> None:
+        """Record that a customer was deleted, though no event told: Stripe refuses it."""
+        gone = Customer(id=stripe_customer_id, metadata={}, deleted=True)
+        await self._recorder.record(tx, [CustomerFacts(gone, Source("answer", self._clock.now()))])
 
     async def lock(self, tx: Transaction, user_id: UUID) -> User:
         """Lock a user, until `tx` ends; raises `Unavailable` for one that is not in the database any more."""

@@ -17,9 +17,23 @@ from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.objects import Customer, PaymentMethod
 from tallystick.stripe_gateway.ordering import Source, Verdict, judge, whole_previous
 
-__all__ = ["EMAIL_WORK", "META_GENERATION", "META_INSTALLATION", "META_USER", "CustomerRecorder"]
+__all__ = [
+    "EMAIL_WORK",
+    "GONE_WORK",
+    "META_GENERATION",
+    "META_INSTALLATION",
+    "META_USER",
+    "PAYMENT_CHANGED_WORK",
+    "CustomerRecorder",
+]
 
 EMAIL_WORK = "customer.email"
+GONE_WORK = "customer.gone"
+"""A customer was deleted, and with it at Stripe all that hung on it. Its payload names the `customer`."""
+
+PAYMENT_CHANGED_WORK = "customer.payment_changed"
+"""What a customer is charged by has changed: whoever charges looks again. Its payload names the `customer`."""
+
 META_INSTALLATION = "tallystick_installation"
 META_USER = "tallystick_user"
 META_GENERATION = "tallystick_generation"
@@ -57,7 +71,7 @@ class CustomerRecorder:
         rows = await self._repository.lock(tx, ids)
         if await await_makers(tx, set(ids) - rows.keys()):
             rows = await self._repository.lock(tx, ids)
-        changed: dict[str, CustomerRow] = {}
+        before, changed = dict(rows), dict[str, CustomerRow]()
         ended: dict[str, datetime] = {}
         for fact in facts:
             customer = fact.value
@@ -76,7 +90,9 @@ class CustomerRecorder:
         for stripe_id, at in ended.items():
             await self._users.forget_customer(tx, stripe_id, self._clock.now())
             await self._repository.detach_all(tx, stripe_id, at, self._clock.now())
+            await enqueue(tx, GONE_WORK, f"{GONE_WORK}:{stripe_id}", {"customer": stripe_id}, due_at=self._clock.now())
         await self._fetch(tx, {row.stripe_customer_id for row in changed.values() if row.unsure})
+        await self._payment_changed(tx, [row for row in changed.values() if _charged_otherwise(before, row)])
 
     async def _owner(self, tx: Transaction, row: CustomerRow | None, fact: CustomerFacts) -> tuple[UUID | None, bool]:
         """Whose customer it is, and whether that user has another one already."""
@@ -142,7 +158,7 @@ class CustomerRecorder:
         rows = await self._repository.lock_methods(tx, ids)
         if await await_makers(tx, set(ids) - rows.keys()):
             rows = await self._repository.lock_methods(tx, ids)
-        changed: dict[str, MethodRow] = {}
+        before, changed = dict(rows), dict[str, MethodRow]()
         for fact in facts:
             row = rows.get(fact.value.id)
             verdict = _judge_method(row, fact) if row else Verdict.APPLY
@@ -151,6 +167,7 @@ class CustomerRecorder:
             changed[fact.value.id] = rows[fact.value.id] = self._method(row, fact, verdict, owners)
         await self._repository.save_methods(tx, list(changed.values()))
         await self._fetch(tx, {row.stripe_payment_method_id for row in changed.values() if row.unsure})
+        await self._payment_changed(tx, [row for row in changed.values() if _expires_otherwise(before, row)])
 
     def _method(
         self,
@@ -185,10 +202,26 @@ class CustomerRecorder:
             updated_at=self._clock.now(),
         )
 
+    async def _payment_changed(self, tx: Transaction, rows: Sequence[CustomerRow | MethodRow]) -> None:
+        for customer in sorted({row.stripe_customer_id for row in rows if row.stripe_customer_id}):
+            key, payload = f"{PAYMENT_CHANGED_WORK}:{customer}", {"customer": customer}
+            await enqueue(tx, PAYMENT_CHANGED_WORK, key, payload, due_at=self._clock.now())
+
     async def _fetch(self, tx: Transaction, stripe_ids: set[str]) -> None:
         for stripe_id in sorted(stripe_ids):
             payload = {"object": stripe_id}
             await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", payload, due_at=self._clock.now())
+
+
+def _charged_otherwise(before: Mapping[str, CustomerRow], row: CustomerRow) -> bool:
+    old = before.get(row.stripe_customer_id)
+    return not row.deleted and row.default_payment_method != (old.default_payment_method if old else None)
+
+
+def _expires_otherwise(before: Mapping[str, MethodRow], row: MethodRow) -> bool:
+    old = before.get(row.stripe_payment_method_id)
+    known = (old.card_exp_month, old.card_exp_year) if old else None
+    return known is not None and known != (row.card_exp_month, row.card_exp_year)
 
 
 def _later(at: datetime | None, source: Source) -> datetime:

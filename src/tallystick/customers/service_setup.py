@@ -21,7 +21,7 @@ from tallystick.customers.repository_setup import SETUPS, find_setup
 from tallystick.customers.service import StripeCustomerService
 from tallystick.customers.views import setup_view
 from tallystick.platform.auth import Actor
-from tallystick.platform.database import Database, Transaction, await_makers
+from tallystick.platform.database import Connection, Database, Transaction, await_makers
 from tallystick.platform.idempotency import IdempotentRequest
 from tallystick.platform.work import Retry, enqueue
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
@@ -178,6 +178,10 @@ class SetupCommands:
             )
 
         return await self._attempts.execute(request, prepare)
+
+    async def find(self, connection: Connection, stripe_setup_intent_id: str) -> SetupRow | None:
+        """A setup intent of the mirror; for other areas, in their transaction."""
+        return await SETUPS.find(connection, stripe_setup_intent_id)
 
     async def reveal(self, settled: Settled) -> dict[str, Any]:
         """The body to answer with: the client secret, which is never stored, joins it."""

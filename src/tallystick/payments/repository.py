@@ -8,16 +8,13 @@ from uuid import UUID
 from tallystick.core.pages import Page
 from tallystick.payments.models import Payment
 from tallystick.payments.states import REFUND_COUNTED, REFUND_RESERVED
-from tallystick.platform.database import Connection, Record, Transaction
+from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.mirror_table import MirrorTable
 
 __all__ = ["HistoryFilter", "PaymentRepository"]
 
-_MONEY = ("amount", "amount_capturable", "amount_received", "amount_refunded")
-_NAMES = Payment.__struct_fields__
-_COLUMNS = ", ".join(f"{name}::bigint AS {name}" if name in _MONEY else name for name in _NAMES)
-_INSERT = f"""
-    INSERT INTO payments ({", ".join(_NAMES)}) VALUES ({", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))})
-"""
+_PAYMENTS = MirrorTable("payments", Payment, "stripe_payment_intent_id", key="id")
+_OPEN = ["requires_payment_method", "requires_confirmation", "requires_action", "failed"]
 # What a state carries; ids, owner and creation never change once they are known.
 _STATE = (
     "stripe_payment_intent_id",
@@ -47,10 +44,6 @@ _STATE = (
 _UPDATE = f"""
     UPDATE payments SET {", ".join(f"{name} = ${n}" for n, name in enumerate(_STATE, 2))} WHERE id = $1
 """
-
-
-def _payment(row: Record) -> Payment:
-    return Payment(*row)
 
 
 class HistoryFilter:
@@ -85,38 +78,32 @@ class PaymentRepository:
         """A payment by our id or the intent's, if `owner` (None: everybody) may see it."""
         column = "id" if isinstance(payment_id, UUID) else "stripe_payment_intent_id"
         row = await connection.fetchrow(
-            f"SELECT {_COLUMNS} FROM payments WHERE {column} = $1 AND ($2::uuid IS NULL OR user_id = $2)",
+            f"{_PAYMENTS.select} WHERE {column} = $1 AND ($2::uuid IS NULL OR user_id = $2)",
             payment_id,
             owner,
         )
-        return _payment(row) if row else None
+        return _PAYMENTS.read(row) if row else None
 
     async def lock(self, tx: Transaction, payment_id: UUID) -> Payment | None:
-        row = await tx.fetchrow(f"SELECT {_COLUMNS} FROM payments WHERE id = $1 FOR UPDATE", payment_id)
-        return _payment(row) if row else None
+        row = await tx.fetchrow(f"{_PAYMENTS.select} WHERE id = $1 FOR UPDATE", payment_id)
+        return _PAYMENTS.read(row) if row else None
 
     async def lock_many(self, tx: Transaction, intent_ids: Sequence[str], ids: Sequence[UUID]) -> list[Payment]:
         """The payments of these intents, and those of these ids whose intent is not known yet, locked in id order."""
-        rows = await tx.fetch(
-            f"""
-            SELECT {_COLUMNS} FROM payments
-            WHERE stripe_payment_intent_id = ANY($1) OR (id = ANY($2) AND stripe_payment_intent_id IS NULL)
-            ORDER BY id FOR UPDATE
-            """,
-            intent_ids,
-            ids,
-        )
-        return [_payment(row) for row in rows]
+        return await _PAYMENTS.lock_ours(tx, intent_ids, ids)
+
+    async def of_intents(self, connection: Connection, intent_ids: Sequence[str]) -> list[Payment]:
+        """The payments of these intents, not locked."""
+        rows = await connection.fetch(f"{_PAYMENTS.select} WHERE stripe_payment_intent_id = ANY($1)", intent_ids)
+        return [_PAYMENTS.read(row) for row in rows]
 
     async def insert(self, tx: Transaction, payment: Payment) -> bool:
         """Insert; False when the id or the intent is there already."""
-        row = await tx.fetchval(
-            f"{_INSERT} ON CONFLICT DO NOTHING RETURNING id", *(getattr(payment, name) for name in _NAMES)
-        )
+        row = await tx.fetchval(f"{_PAYMENTS.insert} ON CONFLICT DO NOTHING RETURNING id", *_PAYMENTS.values(payment))
         return row is not None
 
     async def insert_many(self, tx: Transaction, payments: Sequence[Payment]) -> None:
-        await tx.executemany(_INSERT, [[getattr(payment, name) for name in _NAMES] for payment in payments])
+        await tx.executemany(_PAYMENTS.insert, [_PAYMENTS.values(payment) for payment in payments])
 
     async def update_many(self, tx: Transaction, payments: Sequence[Payment]) -> None:
         """Write the states of locked payments."""
@@ -188,24 +175,36 @@ class PaymentRepository:
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         rows = await connection.fetch(
             f"""
-            SELECT {_COLUMNS} FROM payments {where}
+            {_PAYMENTS.select} {where}
             ORDER BY created_at {direction}, id {direction} LIMIT ${len(values)}
             """,
             *values,
         )
-        found = [_payment(row) for row in rows[:limit]]
+        found = [_PAYMENTS.read(row) for row in rows[:limit]]
         return Page(found[::-1] if before else found, len(rows) > limit)
+
+    async def oldest_open(self, connection: Connection, created_from: datetime) -> datetime | None:
+        """When the oldest payment was made that is open and not yet one of `stale_open`."""
+        found: datetime | None = await connection.fetchval(
+            """
+            SELECT min(created_at) FROM payments
+            WHERE status = ANY($1) AND created_at >= $2 AND claimed AND stripe_payment_intent_id IS NOT NULL
+            """,
+            _OPEN,
+            created_from,
+        )
+        return found
 
     async def stale_open(self, connection: Connection, created_until: datetime, limit: int) -> list[Payment]:
         """Payments of ours on which nobody acts any more: open, and made before `created_until`."""
         rows = await connection.fetch(
             f"""
-            SELECT {_COLUMNS} FROM payments
+            {_PAYMENTS.select}
             WHERE status = ANY($1) AND created_at < $2 AND claimed AND stripe_payment_intent_id IS NOT NULL
             ORDER BY created_at DESC LIMIT $3
             """,
-            ["requires_payment_method", "requires_confirmation", "requires_action", "failed"],
+            _OPEN,
             created_until,
             limit,
         )
-        return [_payment(row) for row in rows]
+        return [_PAYMENTS.read(row) for row in rows]

@@ -1,6 +1,6 @@
 """`StripePaymentService`: what a caller can do with a payment. Every write is three steps, see `attempts.service`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,11 +31,11 @@ from tallystick.payments.models_requests import (
     RefundRequest,
 )
 from tallystick.payments.repository import HistoryFilter, PaymentRepository
-from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
+from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS, cards_of, parts_of
 from tallystick.payments.service_drafts import EXPAND, Drafts
 from tallystick.payments.service_refresh import PaymentRefresher
 from tallystick.platform.auth import Actor
-from tallystick.platform.database import Database, Transaction
+from tallystick.platform.database import Connection, Database, Transaction
 from tallystick.platform.idempotency import IdempotentRequest
 from tallystick.platform.settings import Settings
 from tallystick.stripe_gateway.errors import GatewayError
@@ -174,7 +174,7 @@ class StripePaymentService:
 
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
             row = await self._locked(tx, payment.id)
-            refund = await REFUNDS.get(tx, refund_id)
+            refund = await REFUNDS.find(tx, refund_id)
             if refund is None:
                 amount = await self._refundable(tx, row, wanted.amount)
                 refund = self._drafts.refund(row, refund_id, amount, wanted, self._clock.now())
@@ -209,9 +209,9 @@ class StripePaymentService:
         """A payment's charges, refunds and disputes, newest first."""
         async with self._database.connection() as connection:
             return (
-                await CHARGES.by_payment(connection, payment.id),
-                [row for row in await REFUNDS.by_payment(connection, payment.id) if not row.release],
-                await DISPUTES.by_payment(connection, payment.id),
+                await parts_of(connection, CHARGES, payment.id),
+                [row for row in await parts_of(connection, REFUNDS, payment.id) if not row.release],
+                await parts_of(connection, DISPUTES, payment.id),
             )
 
     async def history(self, actor: Actor, wanted: HistoryRequest) -> Page[Payment]:
@@ -236,6 +236,19 @@ class StripePaymentService:
             return await self._payments.history(
                 connection, filters, limit=wanted.limit, after=edges[0], before=edges[1]
             )
+
+    async def of_intents(self, connection: Connection, intent_ids: Sequence[str]) -> dict[str, Payment]:
+        """The payments of these intents that are here, by intent; for other areas, in their transaction."""
+        found = await self._payments.of_intents(connection, intent_ids) if intent_ids else []
+        return {str(payment.stripe_payment_intent_id): payment for payment in found}
+
+    async def cards_of(
+        self, connection: Connection, payments: Sequence[Payment]
+    ) -> dict[str, tuple[str | None, str | None]]:
+        """Brand and last four digits of the card that was charged last, by payment intent."""
+        cards = await cards_of(connection, [row.latest_charge_id for row in payments if row.latest_charge_id])
+        found = {row.stripe_payment_intent_id: cards.get(row.latest_charge_id or "") for row in payments}
+        return {intent_id: card for intent_id, card in found.items() if intent_id and card}
 
     async def reveal(self, settled: Settled) -> dict[str, Any]:
         """The body to answer with: a client secret, which is never stored, joins it (fetched again for a repeat)."""

@@ -1,7 +1,6 @@
 """Payments on which nobody acts any more are canceled after some days, so that they cannot be paid by surprise."""
 
-import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -12,16 +11,18 @@ from tallystick.payments.models_requests import CancelRequest
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.service import StripePaymentService
 from tallystick.platform.auth import Actor
-from tallystick.platform.database import WEATHER, Database
+from tallystick.platform.database import Database
 from tallystick.platform.idempotency import IdempotentRequest
-from tallystick.platform.work import pause
+from tallystick.platform.work import WorkItem
 
-__all__ = ["AbandonedPayments"]
+__all__ = ["ABANDON_TIMER", "AbandonedPayments"]
 
 log = structlog.get_logger()
 
-_EVERY_S = 600.0
+ABANDON_TIMER = "payments.abandon"
 _BATCH = 50
+_AGAIN = timedelta(days=1)
+"""When to look once more at those that could not be canceled."""
 
 
 class AbandonedPayments:
@@ -41,18 +42,20 @@ class AbandonedPayments:
         self._payments = payments
         self._service = service
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Sweep every ten minutes until `stop`."""
-        wake = asyncio.Event()
-        while not stop.is_set():
-            try:
-                await self.sweep()
-            except WEATHER as error:
-                log.warning("abandoned.weather", error=type(error).__name__)
-            await pause(_EVERY_S, stop, wake)
+    async def sweep_due(self, _: WorkItem) -> datetime:
+        """Sweep; answers when the next payment will be too old, as far as can be known now."""
+        begun = self._clock.now()
+        found, canceled = await self.sweep()
+        if found == canceled == _BATCH:
+            return begun
+        async with self._database.connection() as connection:
+            oldest = await self._payments.oldest_open(connection, begun - self._age)
+        # One that is made after this look is too old only after the whole time.
+        latest = begun + (self._age if found == canceled else _AGAIN)
+        return min(oldest + self._age, latest) if oldest else latest
 
-    async def sweep(self) -> int:
-        """Cancel what is too old, some at a time; how many were canceled."""
+    async def sweep(self) -> tuple[int, int]:
+        """Cancel what is too old, some at a time; how many were found, and how many canceled."""
         async with self._database.connection() as connection:
             stale = await self._payments.stale_open(connection, self._clock.now() - self._age, _BATCH)
         canceled = 0
@@ -68,4 +71,4 @@ class AbandonedPayments:
                 log.info("abandoned.not_canceled", payment=str(payment.id), code=error.code)
             else:
                 canceled += settled.status == 200
-        return canceled
+        return len(stale), canceled

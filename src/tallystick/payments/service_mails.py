@@ -13,7 +13,7 @@ from tallystick.notifications.models import MailRequest
 from tallystick.notifications.service import NotificationService
 from tallystick.payments.errors import decline_of
 from tallystick.payments.models import IntentFacts, Payment, RefundFacts
-from tallystick.payments.repository_mirror import CHARGES
+from tallystick.payments.repository_mirror import cards_of
 from tallystick.platform.database import Transaction
 from tallystick.stripe_gateway.objects import Failure
 
@@ -44,7 +44,7 @@ class PaymentMails:
             return
         users = await self._customers.find_many(tx, list({d.payment.user_id for d in drafts if d.payment.user_id}))
         charge_ids = {draft.payment.latest_charge_id for draft in drafts if draft.payment.latest_charge_id}
-        cards = await CHARGES.cards(tx, list(charge_ids))
+        cards = await cards_of(tx, list(charge_ids))
         requests = []
         for draft in drafts:
             user = users[draft.payment.user_id] if draft.payment.user_id else None

@@ -218,7 +218,7 @@ class _RefundOperation:
         return _error("refund.create", refusal)
 
     async def view(self, tx: Transaction, attempt: Attempt) -> dict[str, Any]:
-        refund = await REFUNDS.get(tx, attempt.part_id or UUID(int=0))
+        refund = await REFUNDS.find(tx, attempt.part_id or UUID(int=0))
         return refund_view(refund) if refund else {}
 
     def secret_of(self, answer: Answer[Refund]) -> tuple[str, dict[str, Any]] | None:

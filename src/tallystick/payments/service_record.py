@@ -210,7 +210,7 @@ class PaymentRecorder:
     ) -> None:
         if not facts:
             return
-        rows = {row.stripe_charge_id: row for row in await CHARGES.lock_many(tx, [fact.value.id for fact in facts])}
+        rows = await CHARGES.lock(tx, [fact.value.id for fact in facts])
         changed: dict[str, ChargeRow] = {}
         now = self._clock.now()
         for fact in facts:
@@ -256,7 +256,7 @@ class PaymentRecorder:
         if not facts:
             return [], []
         ours = [our_id for fact in facts if (our_id := self._our_id(fact.value, META_REFUND))]
-        found = await REFUNDS.lock_many(tx, [fact.value.id for fact in facts], ours)
+        found = await REFUNDS.lock_ours(tx, [fact.value.id for fact in facts], ours)
         rows = {row.stripe_refund_id or str(row.id): row for row in found}
         changed: dict[str, RefundRow] = {}
         drafts: list[Draft] = []
@@ -308,8 +308,7 @@ class PaymentRecorder:
     ) -> list[Told]:
         if not facts:
             return []
-        found = await DISPUTES.lock_many(tx, [fact.value.id for fact in facts])
-        rows = {row.stripe_dispute_id: row for row in found}
+        rows = await DISPUTES.lock(tx, [fact.value.id for fact in facts])
         changed: dict[str, DisputeRow] = {}
         for fact in facts:
             dispute = fact.value

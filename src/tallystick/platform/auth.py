@@ -41,6 +41,12 @@ class Actor:
         return bool(self.roles & {"admin", "support"})
 
     @property
+    def name(self) -> str:
+        """Who acts, as a history tells: `admin:…`, `service:…` for the user it acts for, or `user:…`."""
+        role = next((role for role in ("admin", "service") if role in self.roles), "user")
+        return f"{role}:{self.subject}"
+
+    @property
     def owner(self) -> UUID | None:
         """The user whose objects are visible; None for all."""
         return None if self.staff else self.user_id

@@ -1,7 +1,7 @@
 """PostgreSQL: one pool, explicit transactions, and a guard against calling out while one is open."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias, TypeVar
@@ -17,6 +17,7 @@ __all__ = [
     "Record",
     "Transaction",
     "assert_no_transaction",
+    "await_makers",
     "is_weather",
     "listen",
 ]
@@ -153,6 +154,17 @@ class Database:
         """Raise unless the server answers within two seconds."""
         async with asyncio.timeout(2), self.connection() as connection:
             await connection.fetchval("SELECT 1")
+
+
+async def await_makers(tx: Transaction, names: Iterable[str]) -> bool:
+    """Wait until nobody else makes the rows of these names (Stripe's ids), and hold others off until `tx` ends.
+
+    Rows that are not there yet cannot be locked: whoever makes one goes alone. True: there were names, look again.
+    """
+    ordered = sorted(set(names))
+    for name in ordered:
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+    return bool(ordered)
 
 
 async def listen(database: Database, channel: str, wake: Callable[[], None], stop: asyncio.Event) -> None:

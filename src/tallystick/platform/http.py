@@ -45,7 +45,9 @@ __all__ = [
 log = structlog.get_logger()
 Json = Mapping[str, Any]
 
-_NOT_AN_OBJECT = ("json_invalid", "model_attributes_type", "dict_type")
+_NOT_AN_OBJECT = ("missing", "model_type", "model_attributes_type", "dict_type")
+# Whoever knows the address of a customer's page may use it, so the log does not.
+_TOKEN_IN_PATH = re.compile(r"^/(pay|billing/open)/[^/]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -200,7 +202,7 @@ class RequestFrame:
             log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=_TOKEN_IN_PATH.sub(r"/\1/…", scope["path"]),
                 status=status,
                 ms=round((time.monotonic() - started) * 1000, 1),
             )
@@ -274,13 +276,20 @@ def _translate(error: Exception) -> DomainError:
 
 
 def _from_validation(errors: Sequence[Any]) -> DomainError:
-    if any(found["type"] in _NOT_AN_OBJECT or tuple(found["loc"]) == ("body",) for found in errors):
+    if any(_no_object(found) for found in errors):
         return MalformedBody()
     fields = [
-        {"field": ".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]), "message": found["msg"]}
+        {
+            "field": ".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]),
+            "message": str(found["msg"]).removeprefix("Value error, "),
+        }
         for found in errors[:20]
     ]
     first = fields[0]
     of_amount = errors[0]["loc"][0] == "body" and first["field"] in ("amount", "currency")
     kind = AmountInvalid if of_amount else InvalidRequest
     return kind(f"{first['field']}: {first['message']}", field=first["field"], errors=fields)
+
+
+def _no_object(found: Any) -> bool:
+    return found["type"] == "json_invalid" or (tuple(found["loc"]) == ("body",) and found["type"] in _NOT_AN_OBJECT)

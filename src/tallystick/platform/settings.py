@@ -3,12 +3,14 @@
 A setting `X` may also be given as a file: `X_FILE=/run/secrets/x` (for container secrets).
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -33,7 +35,17 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _origin(text: str) -> str:
+    found = re.match(r"(https?://[a-z0-9.:\[\]-]+)/?\Z", text.lower())
+    if found is None:
+        raise ValueError("should be origins like https://shop.example.com, separated by commas")
+    return found[1]
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
 CommaList = Annotated[list[str], BeforeValidator(_split)]
+Origins = Annotated[list[Origin], BeforeValidator(_split)]
+DayList = Annotated[list[Annotated[int, Field(ge=1, le=60)]], BeforeValidator(_split)]
 SecretList = Annotated[list[SecretStr], BeforeValidator(_split)]
 
 
@@ -50,7 +62,7 @@ class Settings(BaseModel):
     # PostgreSQL
     database_url: SecretStr
     database_schema: str = Field(default="public", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
-    database_pool_size: int = Field(default=16, ge=6, le=200)
+    database_pool_size: int = Field(default=16, ge=8, le=200)
 
     # Stripe
     stripe_publishable_key: str = ""
@@ -61,6 +73,7 @@ class Settings(BaseModel):
     stripe_event_polling: bool = False
     stripe_timeout_s: float = Field(default=20.0, gt=0, le=80)
     stripe_background_rate: int = Field(default=10, ge=1, le=100, description="background calls a second")
+    clock_file: Path | None = Field(default=None, description="how far the sandbox has moved business time ahead")
 
     # Payments
     default_currency: str = "usd"
@@ -72,10 +85,15 @@ class Settings(BaseModel):
 
     # Subscriptions
     default_trial_days: int = Field(default=14, ge=0, le=730)
+    trial_end_without_card: Literal["cancel", "pause", "create_invoice"] = "cancel"
     allow_multiple_subscriptions: bool = False
     proration_behavior: Literal["create_prorations", "always_invoice", "none"] = "create_prorations"
     grace_period_days: int = Field(default=3, ge=0, le=90)
     max_retry_attempts: int = Field(default=3, ge=0, le=20)
+    paused_subscriptions_keep_access: bool = False
+    dunning_mode: Literal["stripe", "local"] = "stripe"
+    dunning_retry_days: DayList = Field(default=[3, 5, 7], min_length=1, max_length=20)
+    dunning_end: Literal["cancel", "leave"] = "cancel"
 
     # Webhooks
     webhook_max_retries: int = Field(default=3, ge=0, le=50)
@@ -100,6 +118,22 @@ class Settings(BaseModel):
     mails_disabled: CommaList = []
     mail_templates_dir: Path | None = None
 
+    # Hosted pages
+    brand_name: str | None = Field(default=None, min_length=1, max_length=80)
+    brand_color: str | None = Field(default=None, pattern=r"^#[0-9A-Fa-f]{6}$")
+    brand_logo_url: str | None = Field(default=None, pattern=r"^https://[^\s;,'\"]+$")
+    brand_logo_path: Path | None = None
+    terms_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    privacy_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    checkout_return_urls: Origins = []
+    billing_login_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    stripe_js_url: str | None = Field(default=None, pattern=r"^https://[a-z0-9.-]+\.stripe\.com/[^\s;,'\"]*$")
+
+    # What is kept
+    keep_idempotency_keys_days: int = Field(default=30, ge=1, le=3650)
+    keep_done_work_days: int = Field(default=7, ge=1, le=3650)
+    keep_deliveries_days: int = Field(default=30, ge=1, le=3650)
+
     # Limits and logs
     request_body_max_bytes: int = Field(default=64 * 1024, ge=1024, le=10 * 1024 * 1024)
     webhook_body_max_bytes: int = Field(default=1024 * 1024, ge=1024, le=10 * 1024 * 1024)
@@ -119,6 +153,26 @@ class Settings(BaseModel):
         return self.stripe_api_base != STRIPE_API_BASE
 
     @property
+    def stripe_js(self) -> str:
+        """Where the browser loads Stripe.js from."""
+        if self.stripe_js_url:
+            return self.stripe_js_url
+        return f"{self.stripe_api_base.rstrip('/')}/v3/" if self.sandboxed else "https://js.stripe.com/v3/"
+
+    @property
+    def billing_url(self) -> str | None:
+        """The billing pages as mails name them; None where whoever is not signed in could not be sent on."""
+        if self.public_url is None or self.billing_login_url is None:
+            return None
+        return f"{self.public_url.rstrip('/')}/billing"
+
+    @property
+    def retry_schedule(self) -> list[int]:
+        """After how many days each failed renewal is tried again, counted from the failure before."""
+        days = self.dunning_retry_days
+        return (days + days[-1:] * self.max_retry_attempts)[: self.max_retry_attempts]
+
+    @property
     def private_webhooks_allowed(self) -> bool:
         """Whether outbound webhooks may go to private addresses: as set, else only where nothing is in production."""
         if self.outbound_allow_private is None:
@@ -136,7 +190,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*_key_problems(self), *_access_problems(self), *_live_problems(self)]
+        problems = [*_key_problems(self), *_access_problems(self), *_live_problems(self), *_clock_problems(self)]
+        if self.brand_logo_path is not None and not self.brand_logo_path.is_file():
+            problems.append("BRAND_LOGO_PATH: there is no such file")
         if self.default_currency not in CURRENCIES:
             problems.append("DEFAULT_CURRENCY: not a currency that Stripe takes (lower-case ISO code, e.g. usd)")
         if self.min_payment_amount > self.max_payment_amount:
@@ -182,6 +238,17 @@ def _live_problems(settings: Settings) -> list[str]:
         problems.append(f"STRIPE_SECRET_KEY: a live key is refused where ENVIRONMENT={settings.environment}")
     if not (settings.public_url or "").startswith("https://"):
         problems.append("PUBLIC_URL: should be the https:// address of this service when the key is live")
+    return problems
+
+
+def _clock_problems(settings: Settings) -> list[str]:
+    if settings.clock_file is None:
+        return []
+    problems = []
+    if settings.live or not settings.sandboxed:
+        problems.append("CLOCK_FILE: time is moved only with the sandbox; leave it empty where Stripe is the real one")
+    if settings.environment == "production":
+        problems.append("CLOCK_FILE: time is never moved in production; set ENVIRONMENT=development, or leave it empty")
     return problems
 
 

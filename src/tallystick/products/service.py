@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from tallystick.core.errors import InvalidRequest, NotFound
+from tallystick.core.errors import InvalidRequest, NotFound, Unavailable
 from tallystick.core.ids import parse_uuid
 from tallystick.core.pages import Page
 from tallystick.platform.database import Database, Transaction
@@ -68,6 +68,32 @@ class ProductService:
             if product is None or product.deleted:
                 raise NotFound("There is no such product.", field="id")
             return product, await self._repository.prices_of(connection, [product.stripe_product_id])
+
+    async def find_price(self, price_id: str) -> tuple[PriceRow, ProductRow | None]:
+        """A price, on offer or not, by our id or Stripe's, and its product where it is known; raises `NotFound`."""
+        async with self._database.connection() as connection:
+            price = await self._repository.find_price(connection, parse_uuid(price_id) or price_id)
+            if price is None:
+                raise NotFound("There is no such price.", field="price")
+            return price, await self._repository.find_product(connection, price.stripe_product_id)
+
+    async def names(self, tx: Transaction, stripe_product_ids: Sequence[str]) -> dict[str, str]:
+        """The names of these products; unknown ones have no entry."""
+        return await self._repository.names(tx, stripe_product_ids)
+
+    async def refresh(self, object_id: str) -> None:
+        """Fetch one object while somebody waits; nothing changes where Stripe does not know it.
+
+        Raises:
+            Unavailable: Stripe is away.
+        """
+        try:
+            await self._refresh(object_id)
+        except GatewayRejected as error:
+            if not error.missing:
+                raise Unavailable(retry_after_s=1) from error
+        except GatewayError as error:
+            raise Unavailable(retry_after_s=1) from error
 
     # In the background
 

@@ -5,15 +5,16 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from msgspec import UnsetType
+from msgspec.structs import replace
 
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
-from tallystick.platform.database import Transaction
+from tallystick.platform.database import Transaction, await_makers
 from tallystick.platform.work import enqueue
 from tallystick.products.models import CatalogueFacts, PriceFacts, PriceRow, ProductFacts, ProductRow
 from tallystick.products.repository import ProductRepository
 from tallystick.stripe_gateway.objects import Price, Product
-from tallystick.stripe_gateway.ordering import Source, Verdict, judge
+from tallystick.stripe_gateway.ordering import Source, Verdict, judge, whole_previous
 
 __all__ = ["ProductRecorder"]
 
@@ -40,7 +41,10 @@ class ProductRecorder:
     async def _record_products(self, tx: Transaction, facts: Sequence[ProductFacts]) -> None:
         if not facts:
             return
-        rows = await self._repository.lock_products(tx, [fact.value.id for fact in facts])
+        ids = [fact.value.id for fact in facts]
+        rows = await self._repository.lock_products(tx, ids)
+        if await await_makers(tx, set(ids) - rows.keys()):
+            rows = await self._repository.lock_products(tx, ids)
         changed: dict[str, ProductRow] = {}
         for fact in facts:
             row = rows.get(fact.value.id)
@@ -54,7 +58,10 @@ class ProductRecorder:
     async def _record_prices(self, tx: Transaction, facts: Sequence[PriceFacts]) -> None:
         if not facts:
             return
-        rows = await self._repository.lock_prices(tx, [fact.value.id for fact in facts])
+        ids = [fact.value.id for fact in facts]
+        rows = await self._repository.lock_prices(tx, ids)
+        if await await_makers(tx, set(ids) - rows.keys()):
+            rows = await self._repository.lock_prices(tx, ids)
         changed: dict[str, PriceRow] = {}
         for fact in facts:
             row = rows.get(fact.value.id)
@@ -126,12 +133,19 @@ def _later(at: datetime | None, source: Source) -> datetime:
     return source.at if at is None else max(at, source.at)
 
 
+def _judge(row: ProductRow | PriceRow, source: Source, shown: Mapping[str, Any], state: Mapping[str, Any]) -> Verdict:
+    source = replace(source, previous=whole_previous(source.previous, state))
+    return judge(source, row_at=row.state_at, revision=row.revision, shown=shown, state=state)
+
+
 def _judge_product(row: ProductRow, fact: ProductFacts) -> Verdict:
     if fact.value.deleted or row.deleted:
         return Verdict.KEEP if row.deleted else Verdict.APPLY
-    return judge(
-        fact.source, row_at=row.state_at, revision=row.revision, shown=_shown_product(row), state=_state_of(fact.value)
-    )
+    source, previous = fact.source, dict(fact.source.previous or {})
+    listed = previous.pop("marketing_features", previous.get("features"))
+    if isinstance(listed, list):
+        source = replace(source, previous={**previous, "features": [item.get("name") for item in listed]})
+    return _judge(row, source, _shown_product(row), _state_of(fact.value, row))
 
 
 def _shown_product(row: ProductRow) -> Mapping[str, Any]:
@@ -141,17 +155,21 @@ def _shown_product(row: ProductRow) -> Mapping[str, Any]:
         "description": row.description,
         "unit_label": row.unit_label,
         "default_price": row.default_price_id,
+        "images": row.images,
+        "features": row.features,
         "metadata": row.metadata,
     }
 
 
-def _state_of(product: Product) -> Mapping[str, Any]:
+def _state_of(product: Product, row: ProductRow) -> Mapping[str, Any]:
     return {
         "name": product.name,
         "active": product.active,
-        "description": _pick(product.description, None),
-        "unit_label": _pick(product.unit_label, None),
-        "default_price": _pick(product.default_price, None),
+        "description": _pick(product.description, row.description),
+        "unit_label": _pick(product.unit_label, row.unit_label),
+        "default_price": _pick(product.default_price, row.default_price_id),
+        "images": _pick(product.images, row.images),
+        "features": _pick(product.features, row.features),
         "metadata": product.metadata,
     }
 
@@ -161,13 +179,7 @@ def _judge_price(row: PriceRow, fact: PriceFacts) -> Verdict:
         return Verdict.KEEP if row.deleted else Verdict.APPLY
     if row.tiers is None and not isinstance(fact.value.tiers, UnsetType):
         return Verdict.APPLY
-    return judge(
-        fact.source,
-        row_at=row.state_at,
-        revision=row.revision,
-        shown=_shown_price(row),
-        state=_state_of_price(fact.value),
-    )
+    return _judge(row, fact.source, _shown_price(row), _state_of_price(fact.value, row))
 
 
 def _shown_price(row: PriceRow) -> Mapping[str, Any]:
@@ -180,11 +192,11 @@ def _shown_price(row: PriceRow) -> Mapping[str, Any]:
     }
 
 
-def _state_of_price(price: Price) -> Mapping[str, Any]:
+def _state_of_price(price: Price, row: PriceRow) -> Mapping[str, Any]:
     return {
         "active": price.active,
-        "nickname": _pick(price.nickname, None),
-        "lookup_key": _pick(price.lookup_key, None),
-        "tax_behavior": _pick(price.tax_behavior, None),
+        "nickname": _pick(price.nickname, row.nickname),
+        "lookup_key": _pick(price.lookup_key, row.lookup_key),
+        "tax_behavior": _pick(price.tax_behavior, row.tax_behavior),
         "metadata": price.metadata,
     }

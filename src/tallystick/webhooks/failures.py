@@ -36,33 +36,38 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`not_before` is wall time, and None for an event that is dead; `fetch` is a parent to be fetched meanwhile."""
+    """`not_before` is wall time, and None for an event that is dead; `fetch` is a parent to be fetched meanwhile.
+
+    The later events of its object wait for it, but for those of the parent that it `waits_for` itself.
+    """
 
     not_before: datetime | None
     retry_count: int
     message: str
     fetch: str | None = None
+    waits_for: str | None = None
 
 
 def judge(error: Exception, event: ClaimedEvent, rules: Rules, now: datetime) -> Verdict:
     """The design's failure rules: weather waits and is not counted, a missing parent waits and is fetched after a
     minute, everything else is the event's own error and uses up its tries. `now` is wall time."""
-    message, fetch = describe(error), None
+    message, fetch, parent = describe(error), None, None
     if isinstance(error, ParentMissing):
+        parent = error.parent_id
         age = now - event.received_at
-        if age >= _PARENT_FETCHED_AFTER and rules.can_fetch(error.parent_id):
+        if age >= _PARENT_FETCHED_AFTER and rules.can_fetch(parent):
             message += "; it is being fetched"
             # Said already: then it was queued already, and a second time would not make it come sooner.
-            fetch = error.parent_id if event.error_message != message else None
+            fetch = parent if event.error_message != message else None
         if age < _PARENT_GIVEN_UP_AFTER:
             wait = min(max(age / 2, _PARENT_WAIT_LEAST), _PARENT_WAIT_MOST)
-            return Verdict(now + wait, event.retry_count, message, fetch)
+            return Verdict(now + wait, event.retry_count, message, fetch, parent)
     elif is_weather(error):
         return Verdict(now + _WEATHER_DELAY * (1 + random()), event.retry_count, message)
     if event.retry_count >= rules.max_retries:
         return Verdict(None, event.retry_count, message, fetch)
     retry = event.retry_count + 1
-    return Verdict(now + backoff(retry, rules.retry_delay), retry, message, fetch)
+    return Verdict(now + backoff(retry, rules.retry_delay), retry, message, fetch, parent)
 
 
 def describe(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-__all__ = ["LANES", "STATES", "ClaimedEvent", "Envelope", "EventDetail", "EventSummary", "StoredEvent"]
+__all__ = ["LANES", "STATES", "ClaimedEvent", "Envelope", "EventDetail", "EventSummary", "Parked", "StoredEvent"]
 
 LANES = 16
 """How many lanes there are; the table `webhook_lanes` has a row for each."""
@@ -42,6 +42,7 @@ class StoredEvent:
     `created` is Stripe's time, `object` is `data.object`, `previous` is `data.previous_attributes`, `object_key`
     names what its order is kept by, `request_idempotency_key` is the key of the request that caused it, `source`
     is `webhook`, `poll`, `fetch` …, `retry_count` is how often it was tried again because of its own fault.
+    `requested`: some request caused it, with a key or without; else time did, or Stripe.
     """
 
     id: UUID
@@ -55,6 +56,7 @@ class StoredEvent:
     request_idempotency_key: str | None
     source: str
     retry_count: int
+    requested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class ClaimedEvent:
     received_at: datetime
     error_message: str | None
     parked_by: UUID | None
+    requested: bool = False
 
     def open(self) -> StoredEvent:
         """The event with its data decoded; raises ValueError when there is none or it cannot be."""
@@ -95,7 +98,24 @@ class ClaimedEvent:
             request_idempotency_key=self.request_idempotency_key,
             source=self.source,
             retry_count=self.retry_count,
+            requested=self.requested,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An object that an event holds up: all events of its key, but for those about what that event `waits_for`.
+
+    A charge's events have the key of their payment intent. Behind a charge that waits for its intent, the intent
+    itself would wait.
+    """
+
+    event_id: UUID
+    waits_for: str | None
+
+    def holds(self, event: ClaimedEvent) -> bool:
+        """Whether an event of this object has to wait."""
+        return event.id != self.event_id and (self.waits_for is None or event.object_id != self.waits_for)
 
 
 @dataclass(frozen=True, slots=True)

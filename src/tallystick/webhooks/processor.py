@@ -20,7 +20,7 @@ from tallystick.platform.database import Database, Transaction, is_weather, list
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import pause
 from tallystick.webhooks.failures import Rules, Verdict, describe, judge
-from tallystick.webhooks.models import ClaimedEvent
+from tallystick.webhooks.models import ClaimedEvent, Parked
 from tallystick.webhooks.registry import Record, Registry
 from tallystick.webhooks.repository import CHANNEL, WebhookEventRepository
 from tallystick.webhooks.service import queue_alert, queue_fetch
@@ -187,13 +187,13 @@ class EventProcessor:
             if claimed is None:
                 return None
             now = self._clock.wall()
-            held: set[str] = set()
+            held: dict[str, Parked] = {}
             behind: list[UUID] = []
             for event in await self._set_aside(tx, claimed):
-                if event.object_key in held:
+                if event.object_key in held and held[event.object_key].holds(event):
                     behind.append(event.id)
-                elif not await self._try_one(tx, event, now):
-                    held.add(event.object_key)
+                elif parked := await self._try_one(tx, event, now):
+                    held[event.object_key] = parked
             if behind:
                 await self._repository.wait_behind(tx, behind)
             return len(claimed)
@@ -209,7 +209,7 @@ class EventProcessor:
         if not suspects:
             return claimed
         parked = await self._repository.parked_among(tx, suspects)
-        behind = {event.id for event in claimed if parked.get(event.object_key, event.id) != event.id}
+        behind = {event.id for event in claimed if event.object_key in parked and parked[event.object_key].holds(event)}
         if behind:
             await self._repository.wait_behind(tx, list(behind))
         return [event for event in claimed if event.id not in behind]
@@ -233,20 +233,20 @@ class EventProcessor:
 
     # When one fails
 
-    async def _try_one(self, tx: Transaction, event: ClaimedEvent, now: datetime) -> bool:
-        """Apply one event under a savepoint, or do what its failure asks for; False when its object has to wait."""
+    async def _try_one(self, tx: Transaction, event: ClaimedEvent, now: datetime) -> Parked | None:
+        """Apply one event under a savepoint, or do what its failure asks for; what holds its object up from now on."""
         try:
             async with tx.transaction():
                 await self._apply(tx, [event], now)
         except _NoLongerPending:
-            return True
+            return None
         except Exception as error:
             if tx.is_closed():
                 raise
             verdict = judge(error, event, self._rules, now)
             await self._carry_out(tx, event, verdict, now)
-            return verdict.not_before is None
-        return True
+            return None if verdict.not_before is None else Parked(event.id, verdict.waits_for)
+        return None
 
     async def _carry_out(self, tx: Transaction, event: ClaimedEvent, verdict: Verdict, now: datetime) -> None:
         log.warning(
@@ -266,6 +266,7 @@ class EventProcessor:
                 not_before=verdict.not_before,
                 message=verdict.message,
                 now=now,
+                waits_for=verdict.waits_for,
             )
             return
         await self._repository.give_up(tx, event.id, verdict.message, now)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from tallystick.core.ids import new_id
 from tallystick.platform.database import Connection, Record, Transaction
-from tallystick.webhooks.models import ClaimedEvent, Envelope, EventDetail, EventSummary, StoredEvent
+from tallystick.webhooks.models import ClaimedEvent, Envelope, EventDetail, EventSummary, Parked, StoredEvent
 
 __all__ = ["CHANNEL", "WebhookEventRepository"]
 
@@ -75,7 +75,8 @@ _DUE_LANES = f"""
 _CLAIM = f"""
     SELECT e.id, e.stripe_event_id, e.event_type AS type, e.event_created_at AS created, e.api_version,
         e.object_key, e.object_id, (e.payload -> 'data')::text AS data, e.request_idempotency_key, e.source,
-        e.retry_count, e.created_at AS received_at, e.error_message, p.event_id AS parked_by
+        e.retry_count, e.created_at AS received_at, e.error_message, p.event_id AS parked_by,
+        e.payload #>> '{{request,id}}' IS NOT NULL AS requested
     FROM webhook_events e LEFT JOIN webhook_parked_objects p ON p.object_key = e.object_key
     WHERE e.lane = $1 AND {_DUE.format(now="$2")}
     ORDER BY e.seq LIMIT $3
@@ -177,17 +178,17 @@ class WebhookEventRepository:
         """The due events of a lane that the caller holds, oldest first; also those that will have to wait."""
         return [ClaimedEvent(**row) for row in await tx.fetch(_CLAIM, lane, now, limit)]
 
-    async def parked_among(self, tx: Transaction, object_keys: Sequence[str]) -> Mapping[str, UUID]:
-        """Which of these objects are held up, by which event; they stay so until the caller commits.
+    async def parked_among(self, tx: Transaction, object_keys: Sequence[str]) -> Mapping[str, Parked]:
+        """Which of these objects are held up, and by what; they stay so until the caller commits.
 
         The lock matters where one object's events are in two lanes: without it the object could be released
         between this look and the waiting that follows from it, and the event would wait for ever.
         """
         rows = await tx.fetch(
-            "SELECT object_key, event_id FROM webhook_parked_objects WHERE object_key = ANY($1) FOR SHARE",
+            "SELECT object_key, event_id, waits_for FROM webhook_parked_objects WHERE object_key = ANY($1) FOR SHARE",
             object_keys,
         )
-        return {row["object_key"]: row["event_id"] for row in rows}
+        return {row["object_key"]: Parked(row["event_id"], row["waits_for"]) for row in rows}
 
     async def wait_behind(self, tx: Transaction, event_ids: Sequence[UUID]) -> None:
         """Take events out of the line until their object is released."""
@@ -217,8 +218,12 @@ class WebhookEventRepository:
         not_before: datetime,
         message: str,
         now: datetime,
+        waits_for: str | None,
     ) -> None:
-        """Try an event again later, and hold its object up until then."""
+        """Try an event again later, and hold its object up until then.
+
+        Events of the parent that it `waits_for` pass it; one of those that fails takes its place.
+        """
         await tx.execute(
             """
             UPDATE webhook_events SET retry_count = $2, not_before = $3, error_message = $4, updated_at = $5
@@ -231,9 +236,14 @@ class WebhookEventRepository:
             now,
         )
         await tx.execute(
-            "INSERT INTO webhook_parked_objects (object_key, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            """
+            INSERT INTO webhook_parked_objects AS p (object_key, event_id, waits_for) VALUES ($1, $2, $3)
+            ON CONFLICT (object_key) DO UPDATE SET event_id = excluded.event_id, waits_for = excluded.waits_for
+            WHERE p.waits_for IS NOT NULL OR p.event_id = excluded.event_id
+            """,
             event.object_key,
             event.id,
+            waits_for,
         )
 
     async def give_up(self, tx: Transaction, event_id: UUID, message: str, now: datetime) -> None:
@@ -343,7 +353,7 @@ class WebhookEventRepository:
             """
             SELECT id, stripe_event_id, event_type AS type, event_created_at AS created, api_version, object_key,
                 object_id, (payload -> 'data')::text AS data, request_idempotency_key, source, retry_count,
-                created_at AS received_at, error_message, NULL::uuid AS parked_by
+                created_at AS received_at, error_message, NULL::uuid AS parked_by, true AS requested
             FROM webhook_events WHERE request_idempotency_key = $1 AND payload IS NOT NULL
             ORDER BY event_created_at, seq
             """,

@@ -1,10 +1,8 @@
 """Payments that nobody finishes."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from system import MakeDatabase, running_system
-from tallystick.app import build_parts
-from tallystick.core.clock import SystemClock
 
 BASE = "/api/payments/payment-intent"
 
@@ -14,15 +12,16 @@ async def test_payments_that_nobody_finishes_are_canceled_after_some_days(make_d
         open_one = (await system.call("POST", BASE, {"amount": 900})).body
         failed = (await system.pay("pm_card_visa_chargeDeclined")).body["payment"]
         done = (await system.pay()).body
-        await system.quiet()
-        ahead = build_parts(system.settings, SystemClock(offset=timedelta(days=3, minutes=1)), "test")
-        await ahead.database.open()
-        try:
-            assert await ahead.abandoned.sweep() == 2
-            assert await ahead.abandoned.sweep() == 0
-        finally:
-            await ahead.close()
-        await system.quiet()
-        states = [(await system.get(payment["id"]))["status"] for payment in (open_one, failed, done)]
-        assert states == ["canceled", "canceled", "succeeded"]
-        assert (await system.get(open_one["id"]))["cancellation_reason"] == "abandoned"
+        payments = [open_one, failed, done]
+        await system.advance(timedelta(days=3).total_seconds() - 600)
+        before = [(await system.get(payment["id"]))["status"] for payment in payments]
+        assert before == ["requires_payment_method", "failed", "succeeded"]
+        later = (await system.call("POST", BASE, {"amount": 900})).body
+        await system.advance("10d")
+        after = [await system.get(payment["id"]) for payment in (*payments, later)]
+        assert [payment["status"] for payment in after] == ["canceled", "canceled", "succeeded", "canceled"]
+        assert {payment["cancellation_reason"] for payment in after} == {None, "abandoned"}
+        # Each on its own day, not when somebody happened to look.
+        for payment in (after[0], after[1], after[3]):
+            lived = datetime.fromisoformat(payment["canceled_at"]) - datetime.fromisoformat(payment["created_at"])
+            assert abs(lived - timedelta(days=3)) < timedelta(minutes=1)

@@ -296,7 +296,8 @@ async def test_a_missing_parent_is_waited_for_then_fetched_then_given_up(inbox: 
     assert await inbox.applied() == [behind["id"]]
 
 
-async def test_a_parent_that_comes_lets_its_child_through(inbox: Inbox) -> None:
+@pytest.mark.parametrize("intent", [None, "pi_parent"], ids=["elsewhere", "of the same object key"])
+async def test_a_parent_that_comes_lets_its_child_through(inbox: Inbox, intent: str | None) -> None:
     async def needs_parent(tx: Transaction, facts: Sequence[Any]) -> None:
         for fact in facts:
             if not await tx.fetchval("SELECT 1 FROM applied WHERE object_id = 'pi_parent'"):
@@ -304,7 +305,7 @@ async def test_a_parent_that_comes_lets_its_child_through(inbox: Inbox) -> None:
             await apply_facts(tx, [fact])
 
     inbox.registry.register(FAILS, to_facts, needs_parent)
-    child, parent = make_event(FAILS, "pi_child"), make_event(object_id="pi_parent")
+    child, parent = make_event(FAILS, "ch_child", payment_intent=intent), make_event(object_id="pi_parent")
     await inbox.deliver(child)
     await inbox.processor().drain()
     await inbox.deliver(parent)

@@ -26,6 +26,8 @@ def test_defaults_are_the_design_documents() -> None:
     assert (settings.grace_period_days, settings.max_retry_attempts) == (3, 3)
     assert (settings.webhook_max_retries, settings.webhook_retry_delay) == (3, 1000)
     assert settings.database_schema == "public"
+    assert (settings.keep_idempotency_keys_days, settings.keep_done_work_days) == (30, 7)
+    assert settings.keep_deliveries_days == 30
 
 
 def test_every_bad_variable_is_named_at_once_and_no_value_is_repeated() -> None:
@@ -66,6 +68,24 @@ def test_a_live_key_refuses_what_is_not_production(changes: dict[str, str]) -> N
     assert load_settings(LIVE).live
     with pytest.raises(SettingsError):
         load_settings({**LIVE, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"STRIPE_API_BASE": "", "ENVIRONMENT": "test"}, "the real one"),
+        ({"STRIPE_API_BASE": "https://api.stripe.com", "ENVIRONMENT": "test"}, "the real one"),
+        ({"STRIPE_SECRET_KEY": "sk_live_123", "PUBLIC_URL": "https://pay.example.com"}, "the real one"),
+        ({"ENVIRONMENT": "production"}, "never moved in production"),
+        ({"ENVIRONMENT": ""}, "never moved in production"),
+    ],
+)
+def test_time_is_only_moved_beside_the_sandbox(changes: dict[str, str], complaint: str) -> None:
+    good = {**GOOD, "CLOCK_FILE": "/data/clock", "STRIPE_API_BASE": "http://localhost:12111", "ENVIRONMENT": "test"}
+    assert load_settings(good).clock_file == Path("/data/clock")
+    assert load_settings(GOOD).clock_file is None
+    with pytest.raises(SettingsError, match=f"CLOCK_FILE: .*{complaint}"):
+        load_settings({**good, **changes})
 
 
 def test_several_secrets_while_rolling_and_limits_by_currency() -> None:

@@ -65,6 +65,13 @@ def test_an_old_event_with_a_missing_parent_is_counted_and_its_parent_fetched() 
     assert (verdict.fetch, verdict.retry_count) == ("ch_1", 1)
 
 
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=1)])
+def test_only_a_missing_parent_is_let_through(age: timedelta) -> None:
+    assert judge(ParentMissing("pi_1"), EVENT, RULES, NOW + age).waits_for == "pi_1"
+    assert judge(RuntimeError("no"), EVENT, RULES, NOW + age).waits_for is None
+    assert judge(ConnectionResetError(), EVENT, RULES, NOW + age).waits_for is None
+
+
 def test_what_weather_is() -> None:
     weather = (asyncpg.DeadlockDetectedError(), ConnectionResetError(), asyncpg.InternalClientError())
     faults = (ValueError(), asyncpg.UniqueViolationError(), asyncpg.exceptions._base.DataError("not an integer"))

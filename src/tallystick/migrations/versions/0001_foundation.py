@@ -259,7 +259,8 @@ INSERT INTO webhook_lanes SELECT generate_series(0, 15);
 
 CREATE TABLE webhook_parked_objects (
     object_key text PRIMARY KEY,
-    event_id uuid NOT NULL REFERENCES webhook_events (id)
+    event_id uuid NOT NULL REFERENCES webhook_events (id),
+    waits_for text
 );
 
 CREATE TABLE work (

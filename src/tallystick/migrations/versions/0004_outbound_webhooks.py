@@ -57,6 +57,8 @@ CREATE TABLE outbound_deliveries (
 COMMENT ON COLUMN outbound_deliveries.receiver IS 'endpoint:<id> or hook:<name>';
 CREATE INDEX outbound_deliveries_due ON outbound_deliveries (receiver, not_before, seq) WHERE state = 'queued';
 CREATE INDEX outbound_deliveries_order ON outbound_deliveries (receiver, object_key, seq) WHERE state = 'queued';
+CREATE INDEX outbound_deliveries_finished ON outbound_deliveries (finished_at) WHERE state <> 'queued';
+CREATE INDEX outbound_facts_told ON outbound_facts (created_at) WHERE data <> '{}';
 CREATE UNIQUE INDEX outbound_deliveries_listed ON outbound_deliveries (endpoint_id, seq DESC);
 """
 

@@ -45,14 +45,34 @@ ALTER TABLE subscription_history
     ADD cause text NOT NULL CHECK (cause IN ('api', 'dashboard', 'stripe', 'repair')),
     ADD reason text,
     ADD stripe_event_id text,
-    ADD request_key text;
+    ADD request_key text,
+    ADD provisional boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN subscription_history.actor IS
     'user:<external id>, admin:<external id>, service:<external id>, stripe, or dashboard';
 COMMENT ON COLUMN subscription_history.cause IS
     'api: a request to us; dashboard: another request to Stripe; stripe: time; repair: seen without an event';
 COMMENT ON COLUMN subscription_history.request_key IS 'the idempotency key, at Stripe, of the request that caused it';
-CREATE INDEX subscription_history_by_request ON subscription_history (subscription_id, request_key)
-    WHERE request_key IS NOT NULL;
+COMMENT ON COLUMN subscription_history.provisional IS
+    'seen in an answer or a fetch, and not told by an event yet; it gives way to the rows of the events that tell it';
+CREATE INDEX subscription_history_provisional ON subscription_history (subscription_id) WHERE provisional;
+
+CREATE TABLE subscription_schedules (
+    id uuid PRIMARY KEY,
+    stripe_schedule_id text NOT NULL UNIQUE,
+    stripe_subscription_id text,
+    stripe_customer_id text,
+    status text NOT NULL,
+    end_behavior text NOT NULL,
+    current_start timestamptz,
+    phases jsonb NOT NULL,
+    metadata jsonb NOT NULL DEFAULT '{}',
+    revision bigint NOT NULL DEFAULT 0,
+    state_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL
+);
+CREATE INDEX subscription_schedules_running ON subscription_schedules (stripe_subscription_id)
+    WHERE status IN ('active', 'not_started');
 
 CREATE TABLE invoices (
     id uuid PRIMARY KEY,
@@ -237,6 +257,23 @@ COMMENT ON COLUMN access_grants.access_until IS 'when access ends by itself; nul
 COMMENT ON COLUMN access_grants.changes IS 'how often access began or ended; since is the last time';
 COMMENT ON COLUMN access_grants.asked_at IS 'when Stripe was asked, after access_until had passed, whether it is so';
 CREATE INDEX access_grants_by_user ON access_grants (user_id) WHERE access;
+
+CREATE TABLE dunning_runs (
+    stripe_invoice_id text PRIMARY KEY,
+    subscription_id uuid NOT NULL REFERENCES subscriptions (id),
+    step integer NOT NULL,
+    attempts integer NOT NULL,
+    next_at timestamptz,
+    tried_method text,
+    seen_method text,
+    updated_at timestamptz NOT NULL
+);
+COMMENT ON TABLE dunning_runs IS 'DUNNING_MODE=local: how far collecting an invoice has come, one row for each that failed';
+COMMENT ON COLUMN dunning_runs.step IS 'how many of the planned retries were made, or left out for want of hope';
+COMMENT ON COLUMN dunning_runs.attempts IS 'how often it was tried, the renewal included';
+COMMENT ON COLUMN dunning_runs.next_at IS 'when the next step is due; null: after the last';
+COMMENT ON COLUMN dunning_runs.tried_method IS 'the payment method that was tried last';
+COMMENT ON COLUMN dunning_runs.seen_method IS 'the default payment method when we last looked; a new one is tried at once';
 """
 
 
