@@ -268,12 +268,12 @@ CREATE TABLE dunning_runs (
     seen_method text,
     updated_at timestamptz NOT NULL
 );
-COMMENT ON TABLE dunning_runs IS 'DUNNING_MODE=local: how far collecting an invoice has come, one row for each that failed';
+COMMENT ON TABLE dunning_runs IS 'DUNNING_MODE=local: how far collecting has come, one row for each invoice that failed';
 COMMENT ON COLUMN dunning_runs.step IS 'how many of the planned retries were made, or left out for want of hope';
 COMMENT ON COLUMN dunning_runs.attempts IS 'how often it was tried, the renewal included';
 COMMENT ON COLUMN dunning_runs.next_at IS 'when the next step is due; null: after the last';
 COMMENT ON COLUMN dunning_runs.tried_method IS 'the payment method that was tried last';
-COMMENT ON COLUMN dunning_runs.seen_method IS 'the default payment method when we last looked; a new one is tried at once';
+COMMENT ON COLUMN dunning_runs.seen_method IS 'the default method when we last looked; a new one is tried at once';
 """
 
 
