@@ -11,7 +11,7 @@ from playwright.async_api import Page, Request, Route, expect
 from browser.billing import Billing, Catalogue, catalogue, customer, fail_renewal
 from browser.conftest import SIZES
 from browser.watching import OpenPage, Watch, accessibility_problems
-from subscribing import SECURE_CARD, post
+from subscribing import SECURE_CARD, SLOW_CARD, post
 from system import System, unique
 
 SETTINGS = {
@@ -280,6 +280,28 @@ async def test_who_had_a_trial_pays_at_once(system: System, open_page: OpenPage,
     await tab.is_told("the payment has arrived")
     await tab.shows("Active")
     assert await charges(system, user) == [2900]
+
+
+async def test_a_card_that_is_declined_at_the_start(system: System, open_page: OpenPage, prices: Catalogue) -> None:
+    user, subscription = await customer(system, prices["small"], trial_period_days=7)
+    gone = await system.call("DELETE", f"/api/subscriptions/{subscription}", {"when": "now"}, user=user)
+    assert gone.status == 200, gone.body
+    body = {"payment_method": SLOW_CARD, "default": True}
+    kept = await system.call("POST", "/api/customers/me/payment-methods", body, user=user)
+    assert kept.status == 200, kept.body
+    tab = await Billing(system, await open_page("phone"), user).open()
+    await tab.press("Subscribe again")
+    await tab.page.get_by_role("radio", name="$29.00 per month").check()
+    await tab.press("Continue")
+    await tab.press("Subscribe and pay $29.00")
+    await tab.is_warned("Your bank declined the payment")
+    await tab.sees("Pay $29.00")
+    await tab.page.get_by_role("radio", name="4242").check()
+    await tab.press("Pay $29.00")
+    await tab.is_told("the payment has arrived")
+    await tab.shows("Active")
+    assert await charges(system, user) == [2900]
+    assert (await tab.state())["price"] == prices["large"]
 
 
 async def test_a_double_click_a_reload_and_two_tabs_do_one_thing(

@@ -266,18 +266,12 @@ async def test_what_the_gateway_reads(system: System) -> None:
     user = unique("calls")
     buyer = await customer(system, user)
     invoice = await open_invoice(system, buyer, *range(100, 113))
-    await open_invoice(system, buyer, 500)
     stripe = StripeService(system.settings)
     calls = InvoiceCalls(stripe, Dialect(system.settings.stripe_api_version))
     try:
         whole = (await calls.retrieve(invoice)).value
         assert (len(whole.lines), whole.more_lines, whole.status) == (13, False, "open")
-        listed_there = await calls.list_newest(customer=buyer, status="open")
-        assert [found.amount_due for found in listed_there] == [500, whole.amount_due]
-        assert listed_there[1].payment_intent == whole.payment_intent
         secret = await calls.client_secret(invoice)
         assert str(secret).startswith(f"{whole.payment_intent}_secret_")
-        if not system.settings.stripe_api_version.startswith("2023"):
-            assert [found.payment_intent for found in await calls.list_payments(invoice)] == [whole.payment_intent]
     finally:
         await stripe.close()

@@ -59,7 +59,8 @@ async def test_a_key_is_forgotten_after_its_time_and_money_still_moves_once(syst
     paid = await system.pay(user=user, key=paying)
     assert paid.status == 201
     refund = f"/api/payments/payment-intent/{paid.body['id']}/refund"
-    assert (await system.call("POST", refund, {"amount": 100}, user=user, key=refunding)).status == 200
+    refunded = await system.call("POST", refund, {"amount": 100}, user=user, key=refunding)
+    assert refunded.status == 200
     await system.quiet()
     before = await money(system, user)
     await sweep(system, 29)
@@ -68,9 +69,15 @@ async def test_a_key_is_forgotten_after_its_time_and_money_still_moves_once(syst
     assert await keys_of(system, paying, refunding) == set()
 
     again = await system.pay(user=user, key=paying)
-    assert again.status == 409, again.body
+    assert (again.status, again.code) == (409, "IDEMPOTENCY_KEY_EXPIRED"), again.body
+    assert (again.body["field"], again.body["payment_id"]) == ("Idempotency-Key", paid.body["id"])
+    assert "Retry-After" not in again.headers
     again = await system.call("POST", refund, {"amount": 100}, user=user, key=refunding)
-    assert again.status == 409, again.body
+    assert (again.status, again.code) == (409, "IDEMPOTENCY_KEY_EXPIRED"), again.body
+    assert again.body["refund_id"] == refunded.body["id"]
+    # With another body it is no repeat, and Stripe would not take its key either.
+    again = await system.pay(user=user, key=paying, amount=2000)
+    assert (again.status, again.code) == (409, "IDEMPOTENCY_KEY_EXPIRED"), again.body
     await system.quiet()
     assert await money(system, user) == before
 

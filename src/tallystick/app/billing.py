@@ -65,18 +65,46 @@ class Billing:
             database, clock, EntitlementRepository(), parts.customers, parts.products
         )
         mails = SubscriptionMails(clock, parts.customers, parts.products, parts.notifications, settings.billing_url)
+        access = self._wire_access(repository, mails)
+        self._wire_billing(repository, InvoiceRecorder(clock, invoices, parts.customers), access)
+        recorder = SubscriptionRecorder(
+            clock,
+            settings,
+            repository,
+            parts.customers,
+            parts.attempts,
+            mails,
+            SubscriptionTeller(parts.customers, parts.outbound),
+            access,
+        )
+        # In a batch of events subscriptions have their turn before their invoices.
+        self._wire_subscriptions(database, repository, recorder)
+        self._wire_invoices(calls, invoices)
+
+    def _wire_access(self, repository: SubscriptionRepository, mails: SubscriptionMails) -> AccessKeeper:
+        """Access, and what is planned by it."""
+        parts, settings = self._parts, self._parts.settings
         teller = AccessTeller(parts.customers, self.entitlements, mails, parts.outbound)
-        self.dunning = DunningKeeper(clock, settings, DunningRepository(), parts.customers)
-        self.cards = CardKeeper(database, clock, repository, parts.customers, mails)
+        self.dunning = DunningKeeper(parts.clock, settings, DunningRepository(), parts.customers)
+        self.cards = CardKeeper(parts.database, parts.clock, repository, parts.customers, mails)
         followers = [self.dunning.plan, self.cards.plan]
-        access = AccessKeeper(clock, settings, self.invoices, parts.customers, self.entitlements, teller, followers)
+        access = AccessKeeper(
+            parts.clock, settings, self.invoices, parts.customers, self.entitlements, teller, followers
+        )
         self.access = AccessWork(
-            database, clock, repository, self.entitlements, self.invoices, access, parts.registry.fetch
+            parts.database, parts.clock, repository, self.entitlements, self.invoices, access, parts.registry.fetch
         )
         parts.outbound.types.register(ACCESS_FACT_TYPES)
         parts.notifications.register_check(ACCESS_LOST_MAIL, self.access.still_lost)
         parts.notifications.register_check(CARD_EXPIRING, self.cards.still_expires)
-        invoice_mails = InvoiceMails(
+        return access
+
+    def _wire_billing(
+        self, repository: SubscriptionRepository, recorder: InvoiceRecorder, access: AccessKeeper
+    ) -> None:
+        """What follows from invoices."""
+        parts, settings, database, clock = self._parts, self._parts.settings, self._parts.database, self._parts.clock
+        mails = InvoiceMails(
             database,
             clock,
             self.invoices,
@@ -89,35 +117,20 @@ class Billing:
             settings.billing_url,
         )
         self.invoice_failures = InvoiceFailures(database, clock, self.invoices, parts.payments, parts.registry.fetch)
-        self.recorder = BillingRecorder(
-            clock,
-            InvoiceRecorder(clock, invoices, parts.customers),
-            repository,
-            access,
-            self.invoice_failures,
-            invoice_mails,
-            InvoiceTeller(self.invoices, parts.customers, parts.payments, parts.outbound),
-        )
+        teller = InvoiceTeller(self.invoices, parts.customers, parts.payments, parts.outbound)
+        self.recorder = BillingRecorder(clock, recorder, repository, access, self.invoice_failures, mails, teller)
         parts.outbound.types.register(INVOICE_FACT_TYPES)
         for template in (FAILED, NEEDS_ACTION):
-            parts.notifications.register_check(template, invoice_mails.still_unpaid)
-        operations = invoice_operations(clock, parts.stripe, calls, invoices, self.recorder.record, parts.webhooks)
-        parts.attempts.register(operations)
-        recorder = SubscriptionRecorder(
-            clock,
-            settings,
-            repository,
-            parts.customers,
-            parts.attempts,
-            mails,
-            SubscriptionTeller(parts.customers, parts.outbound),
-            access,
-        )
-        self._wire_subscriptions(database, repository, recorder)
+            parts.notifications.register_check(template, mails.still_unpaid)
+
+    def _wire_invoices(self, calls: InvoiceCalls, invoices: InvoiceRepository) -> None:
+        """The mirror of invoices, and paying one."""
+        parts, record = self._parts, self.recorder.record
+        parts.attempts.register(invoice_operations(parts.clock, parts.stripe, calls, invoices, record, parts.webhooks))
         for event_type, translate in INVOICE_HANDLERS.items():
-            parts.registry.register(event_type, translate, self.recorder.record)
+            parts.registry.register(event_type, translate, record)
         refresher = InvoiceRefresher(
-            database, parts.stripe, calls, invoices, self.recorder.record, parts.registry.fetch, parts.webhooks
+            parts.database, parts.stripe, calls, invoices, record, parts.registry.fetch, parts.webhooks
         )
         for prefix in InvoiceRefresher.PREFIXES:
             parts.registry.register_fetch(prefix, refresher.fetch)

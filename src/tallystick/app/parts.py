@@ -28,7 +28,7 @@ from tallystick.discounts.service_record import DiscountRecorder
 from tallystick.notifications.outbound import OutboundService
 from tallystick.notifications.outbound_endpoints import EndpointService
 from tallystick.notifications.service import NotificationService
-from tallystick.payments.handlers import HANDLERS
+from tallystick.payments.handlers import HANDLERS as PAYMENT_HANDLERS
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.service import StripePaymentService
 from tallystick.payments.service_abandoned import AbandonedPayments
@@ -66,22 +66,45 @@ class Parts:
         self.endpoints = EndpointService(database, clock, settings, self.outbound.types)
         self.registry = Registry()
         self.webhooks = StripeWebhookService(database, clock, self.registry)
+        self.attempts = AttemptService(database, clock, self.stripe, settings.installation_id)
+        # In a batch of events the recorders have their turns in this order.
+        self._wire_customers()
+        self._wire_setups()
+        self._wire_payments()
+        self._wire_products()
+        self._wire_discounts()
+        self.billing = Billing(self)
+        self.pages = Pages(self)
+
+    def _wire_customers(self) -> None:
+        settings, database, clock = self.settings, self.database, self.clock
         users, customers = UserRepository(), CustomerRepository()
-        customer_recorder = CustomerRecorder(clock, settings.installation_id, customers, users)
-        self.customers = StripeCustomerService(
-            database, clock, settings, self.stripe, users, customers, customer_recorder
+        recorder = CustomerRecorder(clock, settings.installation_id, customers, users)
+        self.customers = StripeCustomerService(database, clock, settings, self.stripe, users, customers, recorder)
+        self.attempts.register(customer_operations(clock, self.stripe, self.customers, customers, recorder))
+        self.customer_refresher = CustomerRefresher(database, clock, self.stripe, customers, recorder, self.webhooks)
+        self.customer_commands = CustomerCommands(
+            database, self.stripe, customers, users, self.customers, self.attempts, self.customer_refresher
         )
+        for event_type, translate in CUSTOMER_HANDLERS.items():
+            self.registry.register(event_type, translate, recorder.record)
+        for prefix in CustomerRefresher.PREFIXES:
+            self.registry.register_fetch(prefix, self.customer_refresher.fetch)
+
+    def _wire_setups(self) -> None:
+        recorder = SetupRecorder(self.clock, self.customers)
+        self.attempts.register({CREATE_SETUP: SetupOperation(self.clock, self.stripe, recorder)})
+        self.setup_commands = SetupCommands(self.stripe, self.customers, self.attempts)
+        for event_type, translate in SETUP_HANDLERS.items():
+            self.registry.register(event_type, translate, recorder.record)
+        refresher = SetupRefresher(self.database, self.stripe, recorder, self.webhooks)
+        self.registry.register_fetch(SetupRefresher.PREFIX, refresher.fetch)
+
+    def _wire_payments(self) -> None:
+        settings, database, clock = self.settings, self.database, self.clock
         self._payments = PaymentRepository()
         recorder = PaymentRecorder(
             clock, settings.installation_id, self._payments, self.customers, self.notifications, self.outbound
-        )
-        self.attempts = AttemptService(database, clock, self.stripe, settings.installation_id)
-        self.attempts.register(customer_operations(clock, self.stripe, self.customers, customers, customer_recorder))
-        self.customer_refresher = CustomerRefresher(
-            database, clock, self.stripe, customers, customer_recorder, self.webhooks
-        )
-        self.customer_commands = CustomerCommands(
-            database, self.stripe, customers, users, self.customers, self.attempts, self.customer_refresher
         )
         self.attempts.register(payment_operations(clock, self.stripe, self._payments, recorder, self.webhooks))
         self.refresher = PaymentRefresher(database, self.stripe, self._payments, recorder, self.webhooks)
@@ -91,36 +114,27 @@ class Parts:
         self.abandoned = AbandonedPayments(
             database, clock, settings.abandoned_payment_days, self._payments, self.payments
         )
-        products = ProductRepository()
-        product_recorder = ProductRecorder(clock, products)
-        self.attempts.register({KIND: ProductOperation(clock, self.stripe, products, product_recorder)})
-        self.product_creation = ProductCreation(self.attempts, settings.installation_id)
-        self.products = ProductService(database, self.stripe, products, product_recorder, self.webhooks)
-        for event_type, translate_customer in CUSTOMER_HANDLERS.items():
-            self.registry.register(event_type, translate_customer, customer_recorder.record)
-        for prefix in CustomerRefresher.PREFIXES:
-            self.registry.register_fetch(prefix, self.customer_refresher.fetch)
-        setups = SetupRecorder(clock, self.customers)
-        self.attempts.register({CREATE_SETUP: SetupOperation(clock, self.stripe, setups)})
-        self.setup_commands = SetupCommands(self.stripe, self.customers, self.attempts)
-        for event_type, translate_setup in SETUP_HANDLERS.items():
-            self.registry.register(event_type, translate_setup, setups.record)
-        setup_refresher = SetupRefresher(database, self.stripe, setups, self.webhooks)
-        self.registry.register_fetch(SetupRefresher.PREFIX, setup_refresher.fetch)
-        for event_type, translate in HANDLERS.items():
+        for event_type, translate in PAYMENT_HANDLERS.items():
             self.registry.register(event_type, translate, recorder.record)
-        for event_type, translate_product in PRODUCT_HANDLERS.items():
-            self.registry.register(event_type, translate_product, product_recorder.record)
-        discounts = DiscountRecorder(clock)
-        for event_type, translate_discount in DISCOUNT_HANDLERS.items():
-            self.registry.register(event_type, translate_discount, discounts.record)
-        for prefix in ProductService.PREFIXES:
-            self.registry.register_fetch(prefix, self.products.fetch)
         for prefix in PaymentRefresher.PREFIXES:
             self.registry.register_fetch(prefix, self.refresher.fetch)
         self.notifications.register_check("payment_failed", self._still_unpaid)
-        self.billing = Billing(self)
-        self.pages = Pages(self)
+
+    def _wire_products(self) -> None:
+        products = ProductRepository()
+        recorder = ProductRecorder(self.clock, products)
+        self.attempts.register({KIND: ProductOperation(self.clock, self.stripe, products, recorder)})
+        self.product_creation = ProductCreation(self.attempts, self.settings.installation_id)
+        self.products = ProductService(self.database, self.stripe, products, recorder, self.webhooks)
+        for event_type, translate in PRODUCT_HANDLERS.items():
+            self.registry.register(event_type, translate, recorder.record)
+        for prefix in ProductService.PREFIXES:
+            self.registry.register_fetch(prefix, self.products.fetch)
+
+    def _wire_discounts(self) -> None:
+        recorder = DiscountRecorder(self.clock)
+        for event_type, translate in DISCOUNT_HANDLERS.items():
+            self.registry.register(event_type, translate, recorder.record)
 
     async def _still_unpaid(self, context: Mapping[str, Any]) -> bool:
         """A mail that asks for another try is pointless once the payment is through, or canceled."""

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from tallystick.attempts.errors import AttemptAbandoned, OperationInProgress
+from tallystick.attempts.errors import AttemptAbandoned, IdempotencyKeyExpired, OperationInProgress
 from tallystick.attempts.models import SECRET_OF, Attempt, Operation, Settled, attempt_view
 from tallystick.attempts.repository import AttemptRepository
 from tallystick.core.clock import Clock
@@ -80,6 +80,7 @@ class AttemptService:
             Unavailable: nothing happened, and the key is free again.
             KeyInProgress: the first sending is still under way after ten seconds.
             OperationInProgress: another attempt holds the same lock.
+            IdempotencyKeyExpired: it was done so long ago that its answer is not kept any more.
         """
         for _ in range(int(_WAIT_S / _WAIT_POLL_S)):
             claimed = await self._claim(request, prepare)
@@ -116,7 +117,7 @@ class AttemptService:
             part_id=part_id,
             lock_key=lock_key,
             idempotency_key_id=key_id,
-            stripe_idempotency_key=f"{_STRIPE_KEY}{request.derive(kind, self._installation, request.route)}",
+            stripe_idempotency_key=self._stripe_key(request, kind),
             request=stored,
             state="requested",
             sent_at=wall,
@@ -143,7 +144,21 @@ class AttemptService:
         try:
             return await self._database.run(claim)
         except asyncpg.UniqueViolationError as error:
-            raise OperationInProgress(retry_after_s=1) from error
+            raise await self._refusal(request) from error
+
+    def _stripe_key(self, request: IdempotentRequest, kind: str) -> str:
+        return f"{_STRIPE_KEY}{request.derive(kind, self._installation, request.route)}"
+
+    async def _refusal(self, request: IdempotentRequest) -> OperationInProgress | IdempotencyKeyExpired:
+        """Why an attempt cannot be stored: another one holds its lock, or it is there already and its key is not."""
+        keys = [self._stripe_key(request, kind) for kind in self._operations]
+        async with self._database.transaction() as tx:
+            attempts = await self._repository.by_stripe_keys(tx, keys)
+            if not attempts or attempts[0].idempotency_key_id is not None:
+                return OperationInProgress(retry_after_s=1)
+            view = await self._operation(attempts[0]).view(tx, attempts[0])
+        known: dict[str, Any] = {f"{view['object']}_id": str(view["id"])} if view else {}
+        return IdempotencyKeyExpired(field="Idempotency-Key", **known)
 
     async def _standing(self, claimed: InProgress) -> Settled | None:
         """202 for a repeat of a request whose outcome nobody knows; None while its first sender is at work."""

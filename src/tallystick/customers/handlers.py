@@ -4,29 +4,23 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tallystick.customers.models import CustomerFacts, Facts, MethodFacts, SetupFacts
 from tallystick.stripe_gateway import translate, translate_billing
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.webhooks.handlers import source_of
 from tallystick.webhooks.models import StoredEvent
 
 __all__ = ["HANDLERS", "SETUP_HANDLERS"]
 
 
-def _source(event: StoredEvent) -> Source:
-    return Source(
-        "event", event.created, event_id=event.stripe_event_id, event_type=event.type, previous=event.previous
-    )
-
-
 def on_customer(event: StoredEvent) -> Sequence[Facts]:
     deleted = event.type == "customer.deleted"
-    return [CustomerFacts(translate.customer(event.object, deleted=deleted), _source(event))]
+    return [CustomerFacts(translate.customer(event.object, deleted=deleted), source_of(event))]
 
 
 def on_payment_method(event: StoredEvent) -> Sequence[Facts]:
-    return [MethodFacts(translate.payment_method(event.object), _source(event))]
+    return [MethodFacts(translate.payment_method(event.object), source_of(event))]
 
 
 def on_setup_intent(event: StoredEvent) -> Sequence[SetupFacts]:
-    return [SetupFacts(translate_billing.setup_intent(event.object), _source(event))]
+    return [SetupFacts(translate_billing.setup_intent(event.object), source_of(event))]
 
 
 HANDLERS: Mapping[str, Callable[[StoredEvent], Sequence[Facts]]] = {

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from msgspec import UnsetType
 from msgspec.structs import replace
 
 from tallystick.core.clock import Clock
@@ -14,8 +13,9 @@ from tallystick.customers.models import CustomerFacts, CustomerRow, Facts, Metho
 from tallystick.customers.repository import CustomerRepository, UserRepository
 from tallystick.platform.database import Transaction, await_makers
 from tallystick.platform.work import enqueue
-from tallystick.stripe_gateway.objects import Customer, PaymentMethod
-from tallystick.stripe_gateway.ordering import Source, Verdict, judge, whole_previous
+from tallystick.stripe_gateway.objects import Customer, PaymentMethod, pick
+from tallystick.stripe_gateway.ordering import Verdict, judge, later
+from tallystick.webhooks.service import queue_fetches
 
 __all__ = [
     "EMAIL_WORK",
@@ -37,13 +37,6 @@ PAYMENT_CHANGED_WORK = "customer.payment_changed"
 META_INSTALLATION = "tallystick_installation"
 META_USER = "tallystick_user"
 META_GENERATION = "tallystick_generation"
-
-Value = TypeVar("Value")
-
-
-def _pick(new: Value | UnsetType, old: Value) -> Value:
-    """Absent is not null: what a payload does not have stays as it was."""
-    return old if isinstance(new, UnsetType) else new
 
 
 class CustomerRecorder:
@@ -91,7 +84,7 @@ class CustomerRecorder:
             await self._users.forget_customer(tx, stripe_id, self._clock.now())
             await self._repository.detach_all(tx, stripe_id, at, self._clock.now())
             await enqueue(tx, GONE_WORK, f"{GONE_WORK}:{stripe_id}", {"customer": stripe_id}, due_at=self._clock.now())
-        await self._fetch(tx, {row.stripe_customer_id for row in changed.values() if row.unsure})
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
         await self._payment_changed(tx, [row for row in changed.values() if _charged_otherwise(before, row)])
 
     async def _owner(self, tx: Transaction, row: CustomerRow | None, fact: CustomerFacts) -> tuple[UUID | None, bool]:
@@ -129,18 +122,18 @@ class CustomerRecorder:
             id=row.id if row else new_id(),
             stripe_customer_id=customer.id,
             user_id=user_id,
-            email=None if gone else _pick(customer.email, row.email if row else None),
-            name=None if gone else _pick(customer.name, row.name if row else None),
-            phone=None if gone else _pick(customer.phone, row.phone if row else None),
-            address=None if gone else _pick(customer.address, row.address if row else None),
+            email=None if gone else pick(customer.email, row.email if row else None),
+            name=None if gone else pick(customer.name, row.name if row else None),
+            phone=None if gone else pick(customer.phone, row.phone if row else None),
+            address=None if gone else pick(customer.address, row.address if row else None),
             metadata={} if gone else customer.metadata,
             default_payment_method=(
-                None if gone else _pick(customer.default_payment_method, row.default_payment_method if row else None)
+                None if gone else pick(customer.default_payment_method, row.default_payment_method if row else None)
             ),
             deleted=gone,
             flagged=flagged,
             revision=row.revision + 1 if row else 0,
-            state_at=_later(row.state_at if row else None, fact.source),
+            state_at=later(row.state_at if row else None, fact.source),
             unsure=verdict is Verdict.UNSURE,
             created_at=customer.created or (row.created_at if row else now),
             updated_at=now,
@@ -166,7 +159,7 @@ class CustomerRecorder:
                 continue
             changed[fact.value.id] = rows[fact.value.id] = self._method(row, fact, verdict, owners)
         await self._repository.save_methods(tx, list(changed.values()))
-        await self._fetch(tx, {row.stripe_payment_method_id for row in changed.values() if row.unsure})
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
         await self._payment_changed(tx, [row for row in changed.values() if _expires_otherwise(before, row)])
 
     def _method(
@@ -177,7 +170,7 @@ class CustomerRecorder:
         owners: Mapping[str, tuple[UUID | None, bool]],
     ) -> MethodRow:
         method = fact.value
-        customer = _pick(method.customer, row.stripe_customer_id if row else None)
+        customer = pick(method.customer, row.stripe_customer_id if row else None)
         user_id, gone = owners.get(customer or "", (None, False))
         if gone:
             # An event from before the end of the customer, which ended the use of its methods too.
@@ -188,15 +181,15 @@ class CustomerRecorder:
             user_id=user_id,
             stripe_customer_id=customer,
             type=method.type,
-            card_brand=_pick(method.card_brand, row.card_brand if row else None),
-            card_last4=_pick(method.card_last4, row.card_last4 if row else None),
-            card_exp_month=_pick(method.card_exp_month, row.card_exp_month if row else None),
-            card_exp_year=_pick(method.card_exp_year, row.card_exp_year if row else None),
-            card_funding=_pick(method.card_funding, row.card_funding if row else None),
-            card_country=_pick(method.card_country, row.card_country if row else None),
-            card_fingerprint=_pick(method.card_fingerprint, row.card_fingerprint if row else None),
+            card_brand=pick(method.card_brand, row.card_brand if row else None),
+            card_last4=pick(method.card_last4, row.card_last4 if row else None),
+            card_exp_month=pick(method.card_exp_month, row.card_exp_month if row else None),
+            card_exp_year=pick(method.card_exp_year, row.card_exp_year if row else None),
+            card_funding=pick(method.card_funding, row.card_funding if row else None),
+            card_country=pick(method.card_country, row.card_country if row else None),
+            card_fingerprint=pick(method.card_fingerprint, row.card_fingerprint if row else None),
             revision=row.revision + 1 if row else 0,
-            state_at=_later(row.state_at if row else None, fact.source),
+            state_at=later(row.state_at if row else None, fact.source),
             unsure=verdict is Verdict.UNSURE,
             created_at=method.created,
             updated_at=self._clock.now(),
@@ -206,11 +199,6 @@ class CustomerRecorder:
         for customer in sorted({row.stripe_customer_id for row in rows if row.stripe_customer_id}):
             key, payload = f"{PAYMENT_CHANGED_WORK}:{customer}", {"customer": customer}
             await enqueue(tx, PAYMENT_CHANGED_WORK, key, payload, due_at=self._clock.now())
-
-    async def _fetch(self, tx: Transaction, stripe_ids: set[str]) -> None:
-        for stripe_id in sorted(stripe_ids):
-            payload = {"object": stripe_id}
-            await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", payload, due_at=self._clock.now())
 
 
 def _charged_otherwise(before: Mapping[str, CustomerRow], row: CustomerRow) -> bool:
@@ -224,15 +212,11 @@ def _expires_otherwise(before: Mapping[str, MethodRow], row: MethodRow) -> bool:
     return known is not None and known != (row.card_exp_month, row.card_exp_year)
 
 
-def _later(at: datetime | None, source: Source) -> datetime:
-    return source.at if at is None else max(at, source.at)
-
-
 def _judge_customer(row: CustomerRow, fact: CustomerFacts) -> Verdict:
     if fact.value.deleted or row.deleted:
         return Verdict.KEEP if row.deleted else Verdict.APPLY
     state = _customer_state(fact.value, row)
-    source = replace(fact.source, previous=_previous_customer(fact.source.previous, state))
+    source = replace(fact.source, previous=_previous_customer(fact.source.previous))
     return judge(source, row_at=row.state_at, revision=row.revision, shown=_shown_customer(row), state=state)
 
 
@@ -249,23 +233,18 @@ def _shown_customer(row: CustomerRow) -> Mapping[str, Any]:
 
 def _customer_state(customer: Customer, row: CustomerRow) -> Mapping[str, Any]:
     return {
-        "email": _pick(customer.email, row.email),
-        "name": _pick(customer.name, row.name),
-        "phone": _pick(customer.phone, row.phone),
-        "address": _pick(customer.address, row.address),
-        "default_payment_method": _pick(customer.default_payment_method, row.default_payment_method),
+        "email": pick(customer.email, row.email),
+        "name": pick(customer.name, row.name),
+        "phone": pick(customer.phone, row.phone),
+        "address": pick(customer.address, row.address),
+        "default_payment_method": pick(customer.default_payment_method, row.default_payment_method),
         "metadata": customer.metadata,
     }
 
 
-def _previous_customer(previous: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if not previous:
-        return previous
-    whole = {name: value for name, value in previous.items() if name != "invoice_settings"}
-    settings = previous.get("invoice_settings")
-    if isinstance(settings, Mapping) and "default_payment_method" in settings:
-        whole["default_payment_method"] = settings["default_payment_method"]
-    return whole_previous(whole, state, ("metadata", "address"))
+def _previous_customer(previous: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    settings = (previous or {}).get("invoice_settings")
+    return {**(previous or {}), **(settings if isinstance(settings, Mapping) else {})}
 
 
 _CARD = ("brand", "last4", "exp_month", "exp_year", "funding", "country", "fingerprint")
@@ -286,5 +265,5 @@ def _judge_method(row: MethodRow, fact: MethodFacts) -> Verdict:
 
 
 def _method_state(method: PaymentMethod, shown: Mapping[str, Any]) -> Mapping[str, Any]:
-    state = {name: _pick(getattr(method, f"card_{name}"), shown[name]) for name in _CARD}
-    return state | {"customer": _pick(method.customer, shown["customer"])}
+    state = {name: pick(getattr(method, f"card_{name}"), shown[name]) for name in _CARD}
+    return state | {"customer": pick(method.customer, shown["customer"])}

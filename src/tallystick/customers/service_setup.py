@@ -5,10 +5,8 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
-
-from msgspec import UnsetType
 
 from tallystick.attempts.models import SECRET_OF, Attempt, Refusal, Settled
 from tallystick.attempts.service import AttemptService
@@ -23,14 +21,14 @@ from tallystick.customers.views import setup_view
 from tallystick.platform.auth import Actor
 from tallystick.platform.database import Connection, Database, Transaction, await_makers
 from tallystick.platform.idempotency import IdempotentRequest
-from tallystick.platform.work import Retry, enqueue
+from tallystick.platform.work import Retry
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
-from tallystick.stripe_gateway.objects import Answer
+from tallystick.stripe_gateway.objects import Answer, pick
 from tallystick.stripe_gateway.objects_billing import SetupIntent
-from tallystick.stripe_gateway.ordering import Source, Verdict, judge
+from tallystick.stripe_gateway.ordering import Source, Verdict, judge, later
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_setup_intents import SetupIntentCalls
-from tallystick.webhooks.service import StripeWebhookService
+from tallystick.webhooks.service import StripeWebhookService, queue_fetches
 
 __all__ = ["CREATE_SETUP", "SetupCommands", "SetupOperation", "SetupRecorder", "SetupRefresher"]
 
@@ -38,13 +36,6 @@ CREATE_SETUP = "setup_intent.create"
 _META_ATTEMPT = "tallystick_setup"
 _FINAL = frozenset({"succeeded", "canceled"})
 _LOOK_BACK = timedelta(hours=1)
-
-Value = TypeVar("Value")
-
-
-def _pick(new: Value | UnsetType, old: Value) -> Value:
-    """Absent is not null: what a payload does not have stays as it was."""
-    return old if isinstance(new, UnsetType) else new
 
 
 class SetupRecorder:
@@ -68,15 +59,11 @@ class SetupRecorder:
                 new = await self._row(tx, row, fact, verdict)
                 changed[fact.value.id] = rows[fact.value.id] = new
         await SETUPS.save(tx, list(changed.values()))
-        for row in changed.values():
-            if row.unsure:
-                stripe_id = row.stripe_setup_intent_id
-                key = f"stripe.fetch:{stripe_id}"
-                await enqueue(tx, "stripe.fetch", key, {"object": stripe_id}, due_at=self._clock.now())
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
 
     async def _row(self, tx: Transaction, row: SetupRow | None, fact: SetupFacts, verdict: Verdict) -> SetupRow:
         intent = fact.value
-        customer = _pick(intent.customer, row.stripe_customer_id if row else None)
+        customer = pick(intent.customer, row.stripe_customer_id if row else None)
         user_id = row.user_id if row else None
         if user_id is None and customer is not None:
             user_id = await self._customers.record_owner(tx, None, customer)
@@ -85,14 +72,14 @@ class SetupRecorder:
             stripe_setup_intent_id=intent.id,
             user_id=user_id,
             stripe_customer_id=customer,
-            payment_method=_pick(intent.payment_method, row.payment_method if row else None),
+            payment_method=pick(intent.payment_method, row.payment_method if row else None),
             status=intent.status,
-            usage=_pick(intent.usage, row.usage if row else None),
-            error_code=_pick(intent.error_code, row.error_code if row else None),
-            decline_code=_pick(intent.decline_code, row.decline_code if row else None),
+            usage=pick(intent.usage, row.usage if row else None),
+            error_code=pick(intent.error_code, row.error_code if row else None),
+            decline_code=pick(intent.decline_code, row.decline_code if row else None),
             metadata=intent.metadata,
             revision=row.revision + 1 if row else 0,
-            state_at=max(fact.source.at, row.state_at) if row else fact.source.at,
+            state_at=later(row.state_at if row else None, fact.source),
             unsure=verdict is Verdict.UNSURE,
             created_at=intent.created,
             updated_at=self._clock.now(),
@@ -108,8 +95,8 @@ def _judge(row: SetupRow, fact: SetupFacts) -> Verdict:
     shown = {"status": row.status, "payment_method": row.payment_method, "error_code": row.error_code}
     state = {
         "status": intent.status,
-        "payment_method": _pick(intent.payment_method, row.payment_method),
-        "error_code": _pick(intent.error_code, row.error_code),
+        "payment_method": pick(intent.payment_method, row.payment_method),
+        "error_code": pick(intent.error_code, row.error_code),
     }
     return judge(fact.source, row_at=row.state_at, revision=row.revision, shown=shown, state=state)
 

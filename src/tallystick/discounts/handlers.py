@@ -4,30 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tallystick.discounts.models import CodeFacts, CouponFacts, DiscountFacts, Facts
 from tallystick.stripe_gateway import translate_discounts as translate
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.webhooks.handlers import source_of
 from tallystick.webhooks.models import StoredEvent
 
 __all__ = ["HANDLERS"]
 
 
-def _source(event: StoredEvent) -> Source:
-    return Source(
-        "event", event.created, event_id=event.stripe_event_id, event_type=event.type, previous=event.previous
-    )
-
-
 def on_coupon(event: StoredEvent) -> Sequence[Facts]:
     deleted = event.type == "coupon.deleted"
-    return [CouponFacts(translate.coupon(event.object, deleted=deleted), _source(event))]
+    return [CouponFacts(translate.coupon(event.object, deleted=deleted), source_of(event))]
 
 
 def on_promotion_code(event: StoredEvent) -> Sequence[Facts]:
-    return [CodeFacts(translate.promotion_code(event.object), _source(event))]
+    return [CodeFacts(translate.promotion_code(event.object), source_of(event))]
 
 
 def on_discount(event: StoredEvent) -> Sequence[Facts]:
     deleted = event.type == "customer.discount.deleted"
-    return [DiscountFacts(translate.discount(event.object, deleted=deleted), _source(event))]
+    return [DiscountFacts(translate.discount(event.object, deleted=deleted), source_of(event))]
 
 
 HANDLERS: Mapping[str, Callable[[StoredEvent], Sequence[Facts]]] = {

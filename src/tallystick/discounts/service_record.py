@@ -6,10 +6,7 @@ updates of one second that even this leaves open differ in names or metadata onl
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, TypeVar
-
-from msgspec import UnsetType
 
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
@@ -17,18 +14,13 @@ from tallystick.discounts.models import CodeFacts, CodeRow, CouponFacts, CouponR
 from tallystick.discounts.repository import CODES, COUPONS, DISCOUNTS
 from tallystick.platform.database import Transaction, await_makers
 from tallystick.platform.mirror_table import MirrorTable
-from tallystick.stripe_gateway.ordering import Source, Verdict, judge, whole_previous
+from tallystick.stripe_gateway.objects import pick
+from tallystick.stripe_gateway.ordering import Source, Verdict, judge, later
 
 __all__ = ["DiscountRecorder"]
 
-Value = TypeVar("Value")
 Row = TypeVar("Row", CouponRow, CodeRow, DiscountRow)
 Fact = TypeVar("Fact", CouponFacts, CodeFacts, DiscountFacts)
-
-
-def _pick(new: Value | UnsetType, old: Value) -> Value:
-    """Absent is not null: what a payload does not have stays as it was."""
-    return old if isinstance(new, UnsetType) else new
 
 
 class DiscountRecorder:
@@ -57,20 +49,20 @@ class DiscountRecorder:
         return CouponRow(
             id=row.id if row else new_id(),
             stripe_coupon_id=coupon.id,
-            name=_pick(coupon.name, row.name if row else None),
-            amount_off=_pick(coupon.amount_off, row.amount_off if row else None),
-            currency=_pick(coupon.currency, row.currency if row else None),
-            percent_off=_pick(coupon.percent_off, row.percent_off if row else None),
-            duration=_pick(coupon.duration, row.duration if row else None),
-            duration_in_months=_pick(coupon.duration_in_months, row.duration_in_months if row else None),
-            max_redemptions=_pick(coupon.max_redemptions, row.max_redemptions if row else None),
-            times_redeemed=max(_pick(coupon.times_redeemed, 0), row.times_redeemed if row else 0),
-            redeem_by=_pick(coupon.redeem_by, row.redeem_by if row else None),
-            valid=not coupon.deleted and _pick(coupon.valid, row.valid if row else True),
+            name=pick(coupon.name, row.name if row else None),
+            amount_off=pick(coupon.amount_off, row.amount_off if row else None),
+            currency=pick(coupon.currency, row.currency if row else None),
+            percent_off=pick(coupon.percent_off, row.percent_off if row else None),
+            duration=pick(coupon.duration, row.duration if row else None),
+            duration_in_months=pick(coupon.duration_in_months, row.duration_in_months if row else None),
+            max_redemptions=pick(coupon.max_redemptions, row.max_redemptions if row else None),
+            times_redeemed=max(pick(coupon.times_redeemed, 0), row.times_redeemed if row else 0),
+            redeem_by=pick(coupon.redeem_by, row.redeem_by if row else None),
+            valid=not coupon.deleted and pick(coupon.valid, row.valid if row else True),
             deleted=coupon.deleted,
             metadata=coupon.metadata,
             revision=row.revision + 1 if row else 0,
-            state_at=_later(row.state_at if row else None, fact.source),
+            state_at=later(row.state_at if row else None, fact.source),
             created_at=coupon.created or (row.created_at if row else now),
             updated_at=now,
         )
@@ -91,14 +83,14 @@ class DiscountRecorder:
             stripe_promotion_code_id=code.id,
             code=code.code,
             stripe_coupon_id=code.coupon,
-            stripe_customer_id=_pick(code.customer, row.stripe_customer_id if row else None),
+            stripe_customer_id=pick(code.customer, row.stripe_customer_id if row else None),
             active=code.active,
-            expires_at=_pick(code.expires_at, row.expires_at if row else None),
-            max_redemptions=_pick(code.max_redemptions, row.max_redemptions if row else None),
-            times_redeemed=max(_pick(code.times_redeemed, 0), row.times_redeemed if row else 0),
+            expires_at=pick(code.expires_at, row.expires_at if row else None),
+            max_redemptions=pick(code.max_redemptions, row.max_redemptions if row else None),
+            times_redeemed=max(pick(code.times_redeemed, 0), row.times_redeemed if row else 0),
             metadata=code.metadata,
             revision=row.revision + 1 if row else 0,
-            state_at=_later(row.state_at if row else None, fact.source),
+            state_at=later(row.state_at if row else None, fact.source),
             created_at=code.created,
             updated_at=self._clock.now(),
         )
@@ -125,7 +117,7 @@ class DiscountRecorder:
             end_at=discount.end,
             deleted=discount.deleted,
             revision=row.revision + 1 if row else 0,
-            state_at=_later(row.state_at if row else None, fact.source),
+            state_at=later(row.state_at if row else None, fact.source),
             created_at=discount.start,
             updated_at=self._clock.now(),
         )
@@ -141,28 +133,24 @@ async def _lock(tx: Transaction, table: MirrorTable[Row], facts: Sequence[Fact])
     return rows
 
 
-def _later(at: datetime | None, source: Source) -> datetime:
-    return source.at if at is None else max(at, source.at)
-
-
 def _newer_coupon(row: CouponRow, fact: CouponFacts) -> bool:
     coupon = fact.value
     if coupon.deleted or row.deleted:
         return not row.deleted
     shown = {"name": row.name, "metadata": row.metadata, "times_redeemed": row.times_redeemed, "valid": row.valid}
-    redeemed = _pick(coupon.times_redeemed, row.times_redeemed)
+    redeemed = pick(coupon.times_redeemed, row.times_redeemed)
     state = {
-        "name": _pick(coupon.name, row.name),
+        "name": pick(coupon.name, row.name),
         "metadata": coupon.metadata,
         "times_redeemed": redeemed,
-        "valid": _pick(coupon.valid, row.valid),
+        "valid": pick(coupon.valid, row.valid),
     }
     return _newer(row, fact.source, redeemed, shown, state)
 
 
 def _newer_code(row: CodeRow, fact: CodeFacts) -> bool:
     code = fact.value
-    redeemed = _pick(code.times_redeemed, row.times_redeemed)
+    redeemed = pick(code.times_redeemed, row.times_redeemed)
     shown = {"active": row.active, "metadata": row.metadata, "times_redeemed": row.times_redeemed}
     state = {"active": code.active, "metadata": code.metadata, "times_redeemed": redeemed}
     return _newer(row, fact.source, redeemed, shown, state)
@@ -173,13 +161,6 @@ def _newer(
 ) -> bool:
     if source.at == row.state_at and redeemed != row.times_redeemed:
         return redeemed > row.times_redeemed
-    source = Source(
-        source.origin,
-        source.at,
-        event_type=source.event_type,
-        base_revision=source.base_revision,
-        previous=whole_previous(source.previous, state),
-    )
     verdict = judge(source, row_at=row.state_at, revision=row.revision, shown=shown, state=state)
     return verdict is not Verdict.KEEP
 

@@ -5,31 +5,19 @@ from typing import Any
 
 from tallystick.invoices.models import InvoiceFacts, InvoicePaymentFacts
 from tallystick.stripe_gateway import translate_billing
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.webhooks.handlers import source_of
 from tallystick.webhooks.models import StoredEvent
 
 __all__ = ["HANDLERS"]
 
 
-def _source(event: StoredEvent) -> Source:
-    return Source(
-        "event",
-        event.created,
-        event_id=event.stripe_event_id,
-        event_type=event.type,
-        previous=event.previous,
-        request_key=event.request_idempotency_key,
-        requested=event.requested,
-    )
-
-
 def on_invoice(event: StoredEvent) -> Sequence[InvoiceFacts]:
     deleted = event.type == "invoice.deleted"
-    return [InvoiceFacts(translate_billing.invoice(event.object, deleted=deleted), _source(event))]
+    return [InvoiceFacts(translate_billing.invoice(event.object, deleted=deleted), source_of(event))]
 
 
 def on_invoice_payment(event: StoredEvent) -> Sequence[InvoicePaymentFacts]:
-    return [InvoicePaymentFacts(translate_billing.invoice_payment(event.object), _source(event))]
+    return [InvoicePaymentFacts(translate_billing.invoice_payment(event.object), source_of(event))]
 
 
 def _all(handler: Callable[[StoredEvent], Sequence[Any]], names: str) -> Mapping[str, Any]:

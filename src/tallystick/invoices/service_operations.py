@@ -13,14 +13,13 @@ from tallystick.invoices.service_refresh import RecordInvoices
 from tallystick.invoices.states import FAILURES
 from tallystick.invoices.views import invoice_view
 from tallystick.platform.database import Transaction
-from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.errors import GatewayDeclined, GatewayError, GatewayRejected
 from tallystick.stripe_gateway.objects import Answer, Failure
 from tallystick.stripe_gateway.objects_billing import Invoice
 from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_invoices import InvoiceCalls
-from tallystick.webhooks.service import StripeWebhookService
+from tallystick.webhooks.service import StripeWebhookService, queue_fetches
 
 __all__ = ["PAY", "invoice_operations"]
 
@@ -112,9 +111,7 @@ class _PayOperation:
             await self.record(tx, attempt, refusal.invoice)
             return
         # Our record was behind: Stripe knows why it is not payable.
-        invoice_id = attempt.request["invoice"]
-        payload = {"object": invoice_id}
-        await enqueue(tx, "stripe.fetch", f"stripe.fetch:{invoice_id}", payload, due_at=self._clock.now())
+        await queue_fetches(tx, [attempt.request["invoice"]], self._clock)
 
     async def undo(self, tx: Transaction, attempt: Attempt) -> None:
         """Nothing was stored that paying would leave behind."""

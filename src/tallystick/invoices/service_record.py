@@ -14,12 +14,13 @@ from tallystick.core.ids import new_id
 from tallystick.customers.service import StripeCustomerService
 from tallystick.invoices.models import InvoiceChange, InvoiceFacts, InvoicePaymentFacts, InvoiceRow, LineRow
 from tallystick.invoices.repository import InvoiceRepository
-from tallystick.invoices.states import failed_at, judge_invoice, pick
+from tallystick.invoices.states import failed_at, judge_invoice
 from tallystick.platform.database import Transaction, await_makers
-from tallystick.platform.work import enqueue
+from tallystick.stripe_gateway.objects import pick
 from tallystick.stripe_gateway.objects_billing import Invoice
-from tallystick.stripe_gateway.ordering import Verdict
+from tallystick.stripe_gateway.ordering import Verdict, later
 from tallystick.webhooks.errors import ParentMissing
+from tallystick.webhooks.service import queue_fetches
 
 __all__ = ["InvoiceRecorder"]
 
@@ -92,7 +93,7 @@ class InvoiceRecorder:
         if row is not None and invoice.deleted:
             # The event of the end shows little more than the id.
             gone = replace(row, deleted=True, next_payment_attempt=None, unsure=False, updated_at=now)
-            return replace(gone, revision=row.revision + 1, state_at=max(row.state_at, source.at))
+            return replace(gone, revision=row.revision + 1, state_at=later(row.state_at, source))
         state = {name: pick(getattr(invoice, name), getattr(row, name) if row else None) for name in _STATE}
         return InvoiceRow(
             id=row.id if row else new_id(),
@@ -104,7 +105,7 @@ class InvoiceRecorder:
             more_lines=row.more_lines if row else invoice.more_lines,
             first_failed_at=row.first_failed_at if row else None,
             revision=row.revision + 1 if row else 0,
-            state_at=max(row.state_at, source.at) if row else source.at,
+            state_at=later(row.state_at if row else None, source),
             unsure=verdict is Verdict.UNSURE,
             created_at=invoice.created,
             updated_at=now,
@@ -141,9 +142,8 @@ class InvoiceRecorder:
             lines[row.id] = _lines(row.id, invoice)
         await self._invoices.save(tx, list(changed.values()))
         await self._invoices.save_lines(tx, lines)
-        for stripe_id in sorted(id_ for id_, row in changed.items() if row.unsure or row.more_lines):
-            payload = {"object": stripe_id}
-            await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", payload, due_at=self._clock.now())
+        wanting = [id_ for id_, row in changed.items() if row.unsure or row.more_lines]
+        await queue_fetches(tx, wanting, self._clock)
 
 
 def _still_whole(before: InvoiceRow | None, row: InvoiceRow, invoice: Invoice, known: Sequence[LineRow]) -> bool:

@@ -20,6 +20,42 @@ _LISTED = """
            d.response_status, d.response_body, d.created_at, d.finished_at
     FROM outbound_deliveries d JOIN outbound_facts f ON f.id = d.fact_id
 """
+# The oldest of an object is asked for by a scalar subquery: one probe of an index a row. As NOT EXISTS it is planned as
+# a join of all rows.
+_LEASE_DUE = """
+    WITH receivers AS (
+        SELECT 'endpoint:' || id AS receiver FROM webhook_endpoints WHERE enabled AND NOT deleted
+        UNION ALL SELECT 'hook:' || name FROM unnest($1::text[]) AS name
+    ), rooms AS (
+        SELECT r.receiver, $4::int - coalesce(b.n, 0) AS room
+        FROM receivers r LEFT JOIN unnest($2::text[], $3::int[]) AS b (receiver, n) USING (receiver)
+        WHERE coalesce(b.n, 0) < $4::int
+    ), due AS (
+        SELECT head.id FROM rooms CROSS JOIN LATERAL (
+            SELECT d.id FROM outbound_deliveries d
+            WHERE d.receiver = rooms.receiver AND d.state = 'queued' AND d.due_at <= $5 AND d.not_before <= $6
+              AND (d.leased_until IS NULL OR d.leased_until < $6)
+              AND d.seq = (
+                  SELECT e.seq FROM outbound_deliveries e
+                  WHERE e.receiver = d.receiver AND e.object_key = d.object_key AND e.state = 'queued'
+                  ORDER BY e.seq LIMIT 1)
+            ORDER BY d.not_before, d.seq LIMIT rooms.room FOR UPDATE SKIP LOCKED
+        ) head
+    )
+    UPDATE outbound_deliveries d SET leased_until = $7, first_tried_at = coalesce(d.first_tried_at, $6)
+    FROM due WHERE d.id = due.id
+    RETURNING d.id
+"""
+_LEASED = """
+    SELECT d.id, d.receiver, d.leased_until, d.first_tried_at, d.attempts, d.fact_id, f.type, f.occurred_at,
+           f.data, d.endpoint_id, e.url,
+           CASE WHEN e.id IS NULL THEN ARRAY[]::text[]
+                WHEN e.previous_secret_until > $2 THEN ARRAY[e.secret, e.previous_secret]
+                ELSE ARRAY[e.secret] END AS secrets
+    FROM outbound_deliveries d JOIN outbound_facts f ON f.id = d.fact_id
+         LEFT JOIN webhook_endpoints e ON e.id = d.endpoint_id
+    WHERE d.id = ANY ($1) AND d.leased_until = $3 ORDER BY d.seq
+"""
 
 
 class OutboundRepository:
@@ -83,34 +119,10 @@ class OutboundRepository:
     ) -> list[Delivery]:
         """Lease due deliveries, for each receiver as many as its lane of `lane` has room beside those in `busy`.
 
-        Of one object only the oldest that is open can be taken, whoever has it and whenever it is due again. (That
-        is asked by a scalar subquery: one probe of an index a row. As NOT EXISTS it is planned as a join of all rows.)
+        Of one object only the oldest that is open can be taken, whoever has it and whenever it is due again.
         """
         taken = await connection.fetch(
-            """
-            WITH receivers AS (
-                SELECT 'endpoint:' || id AS receiver FROM webhook_endpoints WHERE enabled AND NOT deleted
-                UNION ALL SELECT 'hook:' || name FROM unnest($1::text[]) AS name
-            ), rooms AS (
-                SELECT r.receiver, $4::int - coalesce(b.n, 0) AS room
-                FROM receivers r LEFT JOIN unnest($2::text[], $3::int[]) AS b (receiver, n) USING (receiver)
-                WHERE coalesce(b.n, 0) < $4::int
-            ), due AS (
-                SELECT head.id FROM rooms CROSS JOIN LATERAL (
-                    SELECT d.id FROM outbound_deliveries d
-                    WHERE d.receiver = rooms.receiver AND d.state = 'queued' AND d.due_at <= $5 AND d.not_before <= $6
-                      AND (d.leased_until IS NULL OR d.leased_until < $6)
-                      AND d.seq = (
-                          SELECT e.seq FROM outbound_deliveries e
-                          WHERE e.receiver = d.receiver AND e.object_key = d.object_key AND e.state = 'queued'
-                          ORDER BY e.seq LIMIT 1)
-                    ORDER BY d.not_before, d.seq LIMIT rooms.room FOR UPDATE SKIP LOCKED
-                ) head
-            )
-            UPDATE outbound_deliveries d SET leased_until = $7, first_tried_at = coalesce(d.first_tried_at, $6)
-            FROM due WHERE d.id = due.id
-            RETURNING d.id
-            """,
+            _LEASE_DUE,
             list(hooks),
             list(busy),
             list(busy.values()),
@@ -122,16 +134,7 @@ class OutboundRepository:
         if not taken:
             return []
         rows = await connection.fetch(
-            """
-            SELECT d.id, d.receiver, d.leased_until, d.first_tried_at, d.attempts, d.fact_id, f.type, f.occurred_at,
-                   f.data, d.endpoint_id, e.url,
-                   CASE WHEN e.id IS NULL THEN ARRAY[]::text[]
-                        WHEN e.previous_secret_until > $2 THEN ARRAY[e.secret, e.previous_secret]
-                        ELSE ARRAY[e.secret] END AS secrets
-            FROM outbound_deliveries d JOIN outbound_facts f ON f.id = d.fact_id
-                 LEFT JOIN webhook_endpoints e ON e.id = d.endpoint_id
-            WHERE d.id = ANY ($1) AND d.leased_until = $3 ORDER BY d.seq
-            """,
+            _LEASED,
             [row["id"] for row in taken],
             wall,
             lease,

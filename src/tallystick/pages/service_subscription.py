@@ -142,6 +142,8 @@ class SubscriptionCheckout:
         await self._refresher.refresh(str(row.stripe_subscription_id))
 
     async def cancel(self, session: CheckoutSession) -> None:
+        # A trial is canceled outright: its card may have been saved this second.
+        await self.refresh(session)
         row = await self._find(session)
         if row is None or not (row.status == "incomplete" or row.waits_for_card):
             return

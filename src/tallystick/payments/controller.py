@@ -48,7 +48,12 @@ Authenticate = Callable[..., Awaitable[Actor]]
 Key = IdempotencyKey
 PaymentId = Annotated[str, Path(alias="id", max_length=255, description="ours or Stripe's")]
 Cursor = Annotated[str | None, Query(max_length=255, description="a payment's id, ours or Stripe's; exclusive")]
-_WRITE_ERRORS = (401, 402, 403, 404, 409, 413, 422, 500, 502, 503)
+_BASE = "/payment-intent"
+_WRITE_ERRORS = problems(401, 402, 403, 404, 409, 413, 422, 500, 502, 503)
+_WRITTEN: dict[int | str, dict[str, Any]] = {
+    202: {"model": PaymentView, "description": "Not known yet whether it happened; repeat with the same key"},
+    **_WRITE_ERRORS,
+}
 
 
 class PaymentController:
@@ -58,25 +63,23 @@ class PaymentController:
         self._service = service
         self._default_currency = default_currency
         self.router = APIRouter(prefix="/api/payments", tags=["payments"])
-        self._route_writes(authenticate)
+        self._route_charging(authenticate)
+        self._route_ending(authenticate)
+        self._route_refund(authenticate)
         self._route_reads(authenticate)
 
-    def _route_writes(self, authenticate: Authenticate) -> None:
+    def _route_charging(self, authenticate: Authenticate) -> None:
         actor = Annotated[Actor, Depends(authenticate)]
         post = self.router.post
-        base = "/payment-intent"
-        accepted: dict[int | str, dict[str, Any]] = {
-            202: {"model": PaymentView, "description": "Not known yet whether it happened; repeat with the same key"}
-        }
 
-        @post(base, status_code=201, response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
+        @post(_BASE, status_code=201, response_model=PaymentView, responses=_WRITTEN)
         async def create_payment_intent(request: Request, who: actor, body: CreatePayment, key: Key = None) -> Response:
             """Create a payment. The `client_secret` in the answer is for Stripe.js in the customer's browser."""
             wanted = PaymentRequest(**{**body.model_dump(), "currency": body.currency or self._default_currency})
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.create(who, sent, wanted))
 
-        @post(f"{base}/{{id}}/confirm", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
+        @post(f"{_BASE}/{{id}}/confirm", response_model=PaymentView, responses=_WRITTEN)
         async def confirm_payment_intent(
             request: Request,
             who: actor,
@@ -90,7 +93,11 @@ class PaymentController:
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.confirm(who, payment_id, sent, wanted))
 
-        @post(f"{base}/{{id}}/capture", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
+    def _route_ending(self, authenticate: Authenticate) -> None:
+        actor = Annotated[Actor, Depends(authenticate)]
+        post = self.router.post
+
+        @post(f"{_BASE}/{{id}}/capture", response_model=PaymentView, responses=_WRITTEN)
         async def capture_payment_intent(
             request: Request,
             who: actor,
@@ -104,7 +111,7 @@ class PaymentController:
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.capture(who, payment_id, sent, wanted))
 
-        @post(f"{base}/{{id}}/cancel", response_model=PaymentView, responses={**accepted, **problems(*_WRITE_ERRORS)})
+        @post(f"{_BASE}/{{id}}/cancel", response_model=PaymentView, responses=_WRITTEN)
         async def cancel_payment_intent(
             request: Request,
             who: actor,
@@ -118,10 +125,13 @@ class PaymentController:
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.cancel(who, payment_id, sent, wanted))
 
-        @post(
-            f"{base}/{{id}}/refund",
+    def _route_refund(self, authenticate: Authenticate) -> None:
+        actor = Annotated[Actor, Depends(authenticate)]
+
+        @self.router.post(
+            f"{_BASE}/{{id}}/refund",
             response_model=RefundView,
-            responses={202: {"model": RefundView}, **problems(*_WRITE_ERRORS)},
+            responses={202: {"model": RefundView}, **_WRITE_ERRORS},
         )
         async def refund_payment_intent(
             request: Request,

@@ -5,32 +5,26 @@ from typing import Any
 
 from tallystick.payments.models import ChargeFacts, DisputeFacts, Facts, IntentFacts, RefundFacts
 from tallystick.stripe_gateway import translate
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.webhooks.handlers import source_of
 from tallystick.webhooks.models import StoredEvent
 
 __all__ = ["HANDLERS"]
 
 
-def _source(event: StoredEvent) -> Source:
-    return Source(
-        "event", event.created, event_id=event.stripe_event_id, event_type=event.type, previous=event.previous
-    )
-
-
 def on_payment_intent(event: StoredEvent) -> Sequence[Facts]:
-    return [IntentFacts(translate.payment_intent(event.object), _source(event))]
+    return [IntentFacts(translate.payment_intent(event.object), source_of(event))]
 
 
 def on_charge(event: StoredEvent) -> Sequence[Facts]:
-    return [ChargeFacts(translate.charge(event.object), _source(event))]
+    return [ChargeFacts(translate.charge(event.object), source_of(event))]
 
 
 def on_refund(event: StoredEvent) -> Sequence[Facts]:
-    return [RefundFacts(translate.refund(event.object), _source(event))]
+    return [RefundFacts(translate.refund(event.object), source_of(event))]
 
 
 def on_dispute(event: StoredEvent) -> Sequence[Facts]:
-    return [DisputeFacts(translate.dispute(event.object), _source(event))]
+    return [DisputeFacts(translate.dispute(event.object), source_of(event))]
 
 
 def _all(handler: Callable[[StoredEvent], Sequence[Facts]], names: str) -> Mapping[str, Any]:

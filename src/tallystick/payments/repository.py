@@ -102,9 +102,6 @@ class PaymentRepository:
         row = await tx.fetchval(f"{_PAYMENTS.insert} ON CONFLICT DO NOTHING RETURNING id", *_PAYMENTS.values(payment))
         return row is not None
 
-    async def insert_many(self, tx: Transaction, payments: Sequence[Payment]) -> None:
-        await tx.executemany(_PAYMENTS.insert, [_PAYMENTS.values(payment) for payment in payments])
-
     async def update_many(self, tx: Transaction, payments: Sequence[Payment]) -> None:
         """Write the states of locked payments."""
         await tx.executemany(

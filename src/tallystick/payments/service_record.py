@@ -5,10 +5,9 @@ The webhook's handler and a command's last step call the same `record`, in their
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from tallystick.core.clock import Clock
@@ -40,9 +39,10 @@ from tallystick.payments.states import (
 )
 from tallystick.platform.database import Transaction
 from tallystick.platform.work import enqueue
-from tallystick.stripe_gateway.objects import Failure, PaymentIntent, Refund
-from tallystick.stripe_gateway.ordering import Source, Verdict
+from tallystick.stripe_gateway.objects import Failure, PaymentIntent, Refund, pick
+from tallystick.stripe_gateway.ordering import Verdict, later
 from tallystick.webhooks.errors import ParentMissing
+from tallystick.webhooks.service import queue_fetches
 
 __all__ = ["META_INSTALLATION", "META_PAYMENT", "META_REFUND", "META_USER", "PaymentRecorder"]
 
@@ -50,13 +50,6 @@ META_INSTALLATION = "tallystick_installation"
 META_PAYMENT = "tallystick_payment"
 META_REFUND = "tallystick_refund"
 META_USER = "tallystick_user"
-
-Value = TypeVar("Value")
-
-
-def _pick(new: Value | UnsetType, old: Value) -> Value:
-    """Absent is not null: what a payload does not have stays as it was."""
-    return old if isinstance(new, UnsetType) else new
 
 
 class PaymentRecorder:
@@ -126,7 +119,7 @@ class PaymentRecorder:
 
     async def _fresh(self, tx: Transaction, intent: PaymentIntent) -> Payment:
         our_id = self._our_id(intent, META_PAYMENT)
-        customer = _pick(intent.customer, None)
+        customer = pick(intent.customer, None)
         owner = await self._customers.record_owner(tx, intent.metadata.get(META_USER) if our_id else None, customer)
         return Payment(
             id=our_id or new_id(),
@@ -171,9 +164,7 @@ class PaymentRecorder:
             payments[fact.value.id] = changed[fact.value.id] = self._apply(row, fact, verdict, now)
         if changed:
             await self._payments.update_many(tx, list(changed.values()))
-        for row in changed.values():
-            if row.unsure and row.stripe_payment_intent_id:
-                await self._fetch_again(tx, row.stripe_payment_intent_id)
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
 
     def _apply(self, row: Payment, fact: IntentFacts, verdict: Verdict, now: datetime) -> Payment:
         intent = fact.value
@@ -182,25 +173,25 @@ class PaymentRecorder:
         return replace(
             row,
             stripe_payment_intent_id=intent.id,
-            stripe_customer_id=_pick(intent.customer, row.stripe_customer_id),
+            stripe_customer_id=pick(intent.customer, row.stripe_customer_id),
             amount=intent.amount,
             status=payment_status(intent),
             stripe_status=intent.status,
-            payment_method=_pick(intent.payment_method, row.payment_method),
-            description=_pick(intent.description, row.description),
+            payment_method=pick(intent.payment_method, row.payment_method),
+            description=pick(intent.description, row.description),
             metadata=intent.metadata,
-            capture_method=_pick(intent.capture_method, row.capture_method),
-            setup_future_usage=_pick(intent.setup_future_usage, row.setup_future_usage),
-            amount_capturable=_pick(intent.amount_capturable, row.amount_capturable),
-            amount_received=_pick(intent.amount_received, row.amount_received),
-            latest_charge_id=_pick(intent.latest_charge, row.latest_charge_id),
+            capture_method=pick(intent.capture_method, row.capture_method),
+            setup_future_usage=pick(intent.setup_future_usage, row.setup_future_usage),
+            amount_capturable=pick(intent.amount_capturable, row.amount_capturable),
+            amount_received=pick(intent.amount_received, row.amount_received),
+            latest_charge_id=pick(intent.latest_charge, row.latest_charge_id),
             error_code=row.error_code if keep_failure else failure and failure.code,
             decline_code=row.decline_code if keep_failure else failure and failure.decline_code,
-            cancellation_reason=_pick(intent.cancellation_reason, row.cancellation_reason),
-            canceled_at=_pick(intent.canceled_at, row.canceled_at),
+            cancellation_reason=pick(intent.cancellation_reason, row.cancellation_reason),
+            canceled_at=pick(intent.canceled_at, row.canceled_at),
             claimed=row.claimed or self._our_id(intent, META_PAYMENT) == row.id,
             revision=row.revision + 1,
-            state_at=_later(row.state_at, fact.source),
+            state_at=later(row.state_at, fact.source),
             unsure=verdict is Verdict.UNSURE,
             updated_at=now,
         )
@@ -219,34 +210,32 @@ class PaymentRecorder:
             verdict = judge_charge(row, fact) if row else Verdict.APPLY
             if verdict is Verdict.KEEP:
                 continue
-            intent_id = _pick(charge.payment_intent, row.stripe_payment_intent_id if row else None)
+            intent_id = pick(charge.payment_intent, row.stripe_payment_intent_id if row else None)
             rows[charge.id] = changed[charge.id] = ChargeRow(
                 id=row.id if row else new_id(),
                 stripe_charge_id=charge.id,
                 payment_id=_parent(payments, intent_id),
                 stripe_payment_intent_id=intent_id,
                 amount=charge.amount,
-                amount_captured=_pick(charge.amount_captured, row.amount_captured if row else 0),
-                amount_refunded=_pick(charge.amount_refunded, row.amount_refunded if row else 0),
+                amount_captured=pick(charge.amount_captured, row.amount_captured if row else 0),
+                amount_refunded=pick(charge.amount_refunded, row.amount_refunded if row else 0),
                 currency=charge.currency,
                 status=charge.status,
                 captured=charge.captured,
-                disputed=_pick(charge.disputed, row.disputed if row else False),
-                payment_method=_pick(charge.payment_method, row.payment_method if row else None),
-                card_brand=_pick(charge.card_brand, row.card_brand if row else None),
-                card_last4=_pick(charge.card_last4, row.card_last4 if row else None),
-                error_code=_pick(charge.failure_code, row.error_code if row else None),
-                decline_code=_pick(charge.decline_code, row.decline_code if row else None),
+                disputed=pick(charge.disputed, row.disputed if row else False),
+                payment_method=pick(charge.payment_method, row.payment_method if row else None),
+                card_brand=pick(charge.card_brand, row.card_brand if row else None),
+                card_last4=pick(charge.card_last4, row.card_last4 if row else None),
+                error_code=pick(charge.failure_code, row.error_code if row else None),
+                decline_code=pick(charge.decline_code, row.decline_code if row else None),
                 revision=row.revision + 1 if row else 0,
-                state_at=_later(row.state_at if row else None, fact.source),
+                state_at=later(row.state_at if row else None, fact.source),
                 unsure=verdict is Verdict.UNSURE,
                 created_at=charge.created,
                 updated_at=now,
             )
         await CHARGES.save(tx, list(changed.values()))
-        for changed_row in changed.values():
-            if changed_row.unsure:
-                await self._fetch_again(tx, changed_row.stripe_charge_id)
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
 
     async def _record_refunds(
         self, tx: Transaction, payments: dict[str, Payment], facts: Sequence[RefundFacts]
@@ -276,9 +265,7 @@ class PaymentRecorder:
             rows[refund.id] = changed[refund.id] = self._refund_row(row, fact, payment, our_id, verdict)
         await REFUNDS.save(tx, list(changed.values()))
         await self._payments.sum_refunds(tx, sorted({row.payment_id for row in changed.values()}))
-        for changed_row in changed.values():
-            if changed_row.unsure and changed_row.stripe_refund_id:
-                await self._fetch_again(tx, changed_row.stripe_refund_id)
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
         return drafts, refund_told(facts, rows)
 
     def _refund_row(
@@ -293,11 +280,11 @@ class PaymentRecorder:
             currency=refund.currency,
             status=refund.status,
             release=refund.release,
-            reason=_pick(refund.reason, row.reason if row else None),
-            failure_reason=_pick(refund.failure_reason, row.failure_reason if row else None),
+            reason=pick(refund.reason, row.reason if row else None),
+            failure_reason=pick(refund.failure_reason, row.failure_reason if row else None),
             metadata=refund.metadata,
             revision=row.revision + 1 if row else 0,
-            state_at=_later(row.state_at if row else None, fact.source),
+            state_at=later(row.state_at if row else None, fact.source),
             unsure=verdict is Verdict.UNSURE,
             created_at=row.created_at if row else refund.created,
             updated_at=self._clock.now(),
@@ -325,9 +312,9 @@ class PaymentRecorder:
                 currency=dispute.currency,
                 reason=dispute.reason,
                 status=dispute.status,
-                evidence_due_at=_pick(dispute.evidence_due_at, row.evidence_due_at if row else None),
+                evidence_due_at=pick(dispute.evidence_due_at, row.evidence_due_at if row else None),
                 revision=row.revision + 1 if row else 0,
-                state_at=_later(row.state_at if row else None, fact.source),
+                state_at=later(row.state_at if row else None, fact.source),
                 unsure=verdict is Verdict.UNSURE,
                 created_at=dispute.created,
                 updated_at=self._clock.now(),
@@ -336,20 +323,15 @@ class PaymentRecorder:
                 await self._alert_dispute(tx, new)
                 await self._charge_changed(tx, dispute.charge)
         await DISPUTES.save(tx, list(changed.values()))
-        for changed_row in changed.values():
-            if changed_row.unsure:
-                await self._fetch_again(tx, changed_row.stripe_dispute_id)
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
         return dispute_told(facts, rows)
 
     # What follows from facts
 
-    async def _fetch_again(self, tx: Transaction, stripe_id: str) -> None:
-        await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", {"object": stripe_id}, due_at=self._clock.now())
-
     async def _charge_changed(self, tx: Transaction, charge_id: str | None) -> None:
         """A refund that comes back and a dispute change the charge, too, and no event of the charge tells of it."""
         if charge_id:
-            await self._fetch_again(tx, charge_id)
+            await queue_fetches(tx, [charge_id], self._clock)
 
     async def _alert_dispute(self, tx: Transaction, dispute: DisputeRow) -> None:
         payload = {
@@ -368,7 +350,7 @@ class PaymentRecorder:
             "refund": refund.id,
             "amount": refund.amount,
             "currency": refund.currency,
-            "reason": _pick(refund.failure_reason, None),
+            "reason": pick(refund.failure_reason, None),
             "payment_id": str(payment.id),
         }
         await enqueue(tx, "alert.refund_failed", f"alert.refund_failed:{refund.id}", payload, due_at=self._clock.now())
@@ -377,7 +359,7 @@ class PaymentRecorder:
 def _intent_id(fact: Facts) -> str | None:
     if isinstance(fact, IntentFacts):
         return fact.value.id
-    return _pick(fact.value.payment_intent, None)
+    return pick(fact.value.payment_intent, None)
 
 
 def _required(payments: dict[str, Payment], intent_id: str | None) -> str:
@@ -389,7 +371,3 @@ def _required(payments: dict[str, Payment], intent_id: str | None) -> str:
 def _parent(payments: dict[str, Payment], intent_id: str | None) -> UUID | None:
     """The payment of an intent; a legacy charge has none."""
     return payments[_required(payments, intent_id)].id if intent_id else None
-
-
-def _later(at: datetime | None, source: Source) -> datetime:
-    return source.at if at is None else max(at, source.at)

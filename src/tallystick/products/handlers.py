@@ -4,26 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tallystick.products.models import CatalogueFacts, PriceFacts, ProductFacts
 from tallystick.stripe_gateway import translate
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.webhooks.handlers import source_of
 from tallystick.webhooks.models import StoredEvent
 
 __all__ = ["HANDLERS"]
 
 
-def _source(event: StoredEvent) -> Source:
-    return Source(
-        "event", event.created, event_id=event.stripe_event_id, event_type=event.type, previous=event.previous
-    )
-
-
 def on_product(event: StoredEvent) -> Sequence[CatalogueFacts]:
     deleted = event.type == "product.deleted"
-    return [ProductFacts(translate.product(event.object, deleted=deleted), _source(event))]
+    return [ProductFacts(translate.product(event.object, deleted=deleted), source_of(event))]
 
 
 def on_price(event: StoredEvent) -> Sequence[CatalogueFacts]:
     deleted = event.type == "price.deleted"
-    return [PriceFacts(translate.price(event.object, deleted=deleted), _source(event))]
+    return [PriceFacts(translate.price(event.object, deleted=deleted), source_of(event))]
 
 
 HANDLERS: Mapping[str, Callable[[StoredEvent], Sequence[CatalogueFacts]]] = {

@@ -1,8 +1,7 @@
 """`ProductRecorder`: products and prices from Stripe into the mirror, in whatever order they come."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import UnsetType
 from msgspec.structs import replace
@@ -10,20 +9,13 @@ from msgspec.structs import replace
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
 from tallystick.platform.database import Transaction, await_makers
-from tallystick.platform.work import enqueue
 from tallystick.products.models import CatalogueFacts, PriceFacts, PriceRow, ProductFacts, ProductRow
 from tallystick.products.repository import ProductRepository
-from tallystick.stripe_gateway.objects import Price, Product
-from tallystick.stripe_gateway.ordering import Source, Verdict, judge, whole_previous
+from tallystick.stripe_gateway.objects import Price, Product, pick
+from tallystick.stripe_gateway.ordering import Source, Verdict, judge, later
+from tallystick.webhooks.service import queue_fetches
 
 __all__ = ["ProductRecorder"]
-
-Value = TypeVar("Value")
-
-
-def _pick(new: Value | UnsetType, old: Value) -> Value:
-    """Absent is not null: what a payload does not have stays as it was."""
-    return old if isinstance(new, UnsetType) else new
 
 
 class ProductRecorder:
@@ -53,7 +45,7 @@ class ProductRecorder:
                 continue
             changed[fact.value.id] = rows[fact.value.id] = self._product(row, fact, verdict)
         await self._repository.save_products(tx, list(changed.values()))
-        await self._fetch_unsure(tx, {row.stripe_product_id for row in changed.values() if row.unsure})
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
 
     async def _record_prices(self, tx: Transaction, facts: Sequence[PriceFacts]) -> None:
         if not facts:
@@ -71,13 +63,10 @@ class ProductRecorder:
             changed[fact.value.id] = rows[fact.value.id] = self._price(row, fact, verdict)
         await self._repository.save_prices(tx, list(changed.values()))
         # Events do not print tiers; a tiered price without them would be shown untruly.
-        wanting = {row.stripe_price_id for row in changed.values() if row.billing_scheme == "tiered" and not row.tiers}
-        await self._fetch_unsure(tx, wanting | {row.stripe_price_id for row in changed.values() if row.unsure})
-
-    async def _fetch_unsure(self, tx: Transaction, stripe_ids: set[str]) -> None:
-        for stripe_id in sorted(stripe_ids):
-            payload = {"object": stripe_id}
-            await enqueue(tx, "stripe.fetch", f"stripe.fetch:{stripe_id}", payload, due_at=self._clock.now())
+        wanting = [
+            id_ for id_, row in changed.items() if row.unsure or (row.billing_scheme == "tiered" and not row.tiers)
+        ]
+        await queue_fetches(tx, wanting, self._clock)
 
     def _product(self, row: ProductRow | None, fact: ProductFacts, verdict: Verdict) -> ProductRow:
         product = fact.value
@@ -87,14 +76,14 @@ class ProductRecorder:
             name=product.name,
             active=product.active,
             deleted=product.deleted or (row is not None and row.deleted),
-            description=_pick(product.description, row.description if row else None),
-            unit_label=_pick(product.unit_label, row.unit_label if row else None),
-            default_price_id=_pick(product.default_price, row.default_price_id if row else None),
-            images=_pick(product.images, row.images if row else []),
-            features=_pick(product.features, row.features if row else []),
+            description=pick(product.description, row.description if row else None),
+            unit_label=pick(product.unit_label, row.unit_label if row else None),
+            default_price_id=pick(product.default_price, row.default_price_id if row else None),
+            images=pick(product.images, row.images if row else []),
+            features=pick(product.features, row.features if row else []),
             metadata=product.metadata,
             revision=row.revision + 1 if row else 0,
-            state_at=_later(row.state_at if row else None, fact.source),
+            state_at=later(row.state_at if row else None, fact.source),
             unsure=verdict is Verdict.UNSURE,
             created_at=product.created,
             updated_at=self._clock.now(),
@@ -115,26 +104,21 @@ class ProductRecorder:
             unit_amount_decimal=price.unit_amount_decimal,
             recurring=price.recurring,
             tiers_mode=price.tiers_mode,
-            tiers=_pick(price.tiers, row.tiers if row else None),
+            tiers=pick(price.tiers, row.tiers if row else None),
             transform_quantity=price.transform_quantity,
-            nickname=_pick(price.nickname, row.nickname if row else None),
-            lookup_key=_pick(price.lookup_key, row.lookup_key if row else None),
-            tax_behavior=_pick(price.tax_behavior, row.tax_behavior if row else None),
+            nickname=pick(price.nickname, row.nickname if row else None),
+            lookup_key=pick(price.lookup_key, row.lookup_key if row else None),
+            tax_behavior=pick(price.tax_behavior, row.tax_behavior if row else None),
             metadata=price.metadata,
             revision=row.revision + 1 if row else 0,
-            state_at=_later(row.state_at if row else None, fact.source),
+            state_at=later(row.state_at if row else None, fact.source),
             unsure=verdict is Verdict.UNSURE,
             created_at=price.created,
             updated_at=self._clock.now(),
         )
 
 
-def _later(at: datetime | None, source: Source) -> datetime:
-    return source.at if at is None else max(at, source.at)
-
-
 def _judge(row: ProductRow | PriceRow, source: Source, shown: Mapping[str, Any], state: Mapping[str, Any]) -> Verdict:
-    source = replace(source, previous=whole_previous(source.previous, state))
     return judge(source, row_at=row.state_at, revision=row.revision, shown=shown, state=state)
 
 
@@ -165,11 +149,11 @@ def _state_of(product: Product, row: ProductRow) -> Mapping[str, Any]:
     return {
         "name": product.name,
         "active": product.active,
-        "description": _pick(product.description, row.description),
-        "unit_label": _pick(product.unit_label, row.unit_label),
-        "default_price": _pick(product.default_price, row.default_price_id),
-        "images": _pick(product.images, row.images),
-        "features": _pick(product.features, row.features),
+        "description": pick(product.description, row.description),
+        "unit_label": pick(product.unit_label, row.unit_label),
+        "default_price": pick(product.default_price, row.default_price_id),
+        "images": pick(product.images, row.images),
+        "features": pick(product.features, row.features),
         "metadata": product.metadata,
     }
 
@@ -195,8 +179,8 @@ def _shown_price(row: PriceRow) -> Mapping[str, Any]:
 def _state_of_price(price: Price, row: PriceRow) -> Mapping[str, Any]:
     return {
         "active": price.active,
-        "nickname": _pick(price.nickname, row.nickname),
-        "lookup_key": _pick(price.lookup_key, row.lookup_key),
-        "tax_behavior": _pick(price.tax_behavior, row.tax_behavior),
+        "nickname": pick(price.nickname, row.nickname),
+        "lookup_key": pick(price.lookup_key, row.lookup_key),
+        "tax_behavior": pick(price.tax_behavior, row.tax_behavior),
         "metadata": price.metadata,
     }

@@ -23,12 +23,18 @@ __all__ = [
     "Product",
     "Refund",
     "StripeEvent",
+    "pick",
 ]
 
 Value = TypeVar("Value")
 Maybe: TypeAlias = Value | None | UnsetType
 MaybeText: TypeAlias = str | None | UnsetType
 MaybeInt: TypeAlias = int | None | UnsetType
+
+
+def pick(new: Value | UnsetType, old: Value) -> Value:
+    """Absent is not null: what a payload does not have stays as it was."""
+    return old if isinstance(new, UnsetType) else new
 
 
 class Failure(Struct, frozen=True):

@@ -1,18 +1,20 @@
 """Which of two states of one of Stripe's objects is the newer one, where nothing but time and the event can tell.
 
-Stripe's events carry whole seconds and come in any order. Between two of one second the event's own
-`previous_attributes` tell: if they are what the row shows, the event follows it. What stays open is applied, marked
-unsure, and fetched. Objects whose states have an order of their own (payment intents) have rules of their own.
+Stripe's events carry whole seconds and come in any order. Within a second, that an event's `previous_attributes` are
+what the row shows proves nothing: a name may go from A to B and back, and the row show the second A. What is certain is
+that a row which shows all that an event changed has no need of it. Whatever else would change a row of the same second
+is applied, marked unsure, and fetched. Objects whose states have an order of their own (payment intents) have rules of
+their own.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, Literal
 
 from msgspec import Struct
 
-__all__ = ["Source", "Verdict", "as_before", "judge", "whole_previous"]
+__all__ = ["Source", "Verdict", "as_before", "judge", "later"]
 
 
 class Source(Struct, frozen=True):
@@ -48,37 +50,24 @@ def judge(
     source: Source, *, row_at: datetime | None, revision: int, shown: Mapping[str, Any], state: Mapping[str, Any]
 ) -> Verdict:
     """A state against its row: `state` and `shown` are the same fields of the two, under Stripe's names."""
-    if row_at is None or source.unmoved(revision) or source.at > row_at:
+    if row_at is None or source.unmoved(revision):
         return Verdict.APPLY
     if source.at < row_at:
         return Verdict.KEEP
+    # An answer's time is the one at which it left Stripe: what moved the row since it was asked for may be newer.
+    if source.at > row_at and (source.origin == "event" or shown == state):
+        return Verdict.APPLY
     if shown == state or (source.event_type or "").endswith(".created"):
         return Verdict.KEEP
-    known = {name: value for name, value in (source.previous or {}).items() if name in shown}
-    if known and all(shown[name] == value for name, value in known.items()):
-        return Verdict.APPLY
-    if known and all(shown[name] == state[name] for name in known):
+    changed = [name for name in source.previous or () if name in shown]
+    if changed and all(shown[name] == state[name] for name in changed):
         return Verdict.KEEP
     return Verdict.UNSURE
 
 
-def whole_previous(
-    previous: Mapping[str, Any] | None, state: Mapping[str, Any], names: Collection[str] = ("metadata",)
-) -> Mapping[str, Any] | None:
-    """`previous_attributes` with the hashes `names` as they were: it has only the keys of a hash that changed.
-
-    `state` is what the event shows. A key of `metadata` that was not there before is shown as null.
-    """
-    if not previous:
-        return previous
-    whole = dict(previous)
-    for name in names:
-        old, new = whole.get(name), state.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            whole[name] = {**new, **old}
-    if "metadata" in names and isinstance(metadata := whole.get("metadata"), Mapping):
-        whole["metadata"] = {key: value for key, value in metadata.items() if value is not None}
-    return whole
+def later(at: datetime | None, source: Source) -> datetime:
+    """The time of a row's state once `source` has been applied: what comes late never turns it back."""
+    return source.at if at is None else max(at, source.at)
 
 
 def as_before(obj: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:

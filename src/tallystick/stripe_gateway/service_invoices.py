@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tallystick.stripe_gateway import translate_billing
 from tallystick.stripe_gateway.dialect import Dialect
 from tallystick.stripe_gateway.objects import Answer
-from tallystick.stripe_gateway.objects_billing import Invoice, InvoicePayment
+from tallystick.stripe_gateway.objects_billing import Invoice
 from tallystick.stripe_gateway.service import StripeService
 
 __all__ = ["InvoiceCalls"]
@@ -36,23 +36,6 @@ class InvoiceCalls:
         params = {"expand": self._dialect.invoice_secret_expand}
         answer = await self._stripe.read(f"/v1/invoices/{invoice_id}", params, translate_billing.invoice)
         return answer.value.client_secret
-
-    async def list_newest(
-        self, *, customer: str | None = None, subscription: str | None = None, status: str | None = None
-    ) -> list[Invoice]:
-        """The newest 100 invoices, each with its first ten lines."""
-        filters = {"customer": customer, "subscription": subscription, "status": status}
-        params: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
-        if self._dialect.invoice_expand:
-            params["expand"] = [f"data.{name}" for name in self._dialect.invoice_expand]
-        params["limit"] = _PAGE
-        return (await self._stripe.list_page("/v1/invoices", params, translate_billing.invoice)).value
-
-    async def list_payments(self, invoice_id: str) -> list[InvoicePayment]:
-        """The payments of an invoice (basil and later)."""
-        params = {"invoice": invoice_id, "limit": _PAGE}
-        found = await self._stripe.list_page("/v1/invoice_payments", params, translate_billing.invoice_payment)
-        return found.value
 
     async def pay(self, invoice_id: str, params: Json, key: str) -> Answer[Invoice]:
         """`POST /v1/invoices/{id}/pay`.

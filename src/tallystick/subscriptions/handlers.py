@@ -3,28 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from tallystick.stripe_gateway import translate_billing
-from tallystick.stripe_gateway.ordering import Source, as_before
+from tallystick.stripe_gateway.ordering import as_before
 from tallystick.subscriptions.models import SubscriptionFacts
+from tallystick.webhooks.handlers import source_of
 from tallystick.webhooks.models import StoredEvent
 
 __all__ = ["HANDLERS"]
 
 
 def on_subscription(event: StoredEvent) -> Sequence[SubscriptionFacts]:
-    source = Source(
-        "event",
-        event.created,
-        event_id=event.stripe_event_id,
-        event_type=event.type,
-        previous=event.previous,
-        request_key=event.request_idempotency_key,
-        requested=event.requested,
-    )
     before = as_before(event.object, event.previous) if event.previous else None
     return [
         SubscriptionFacts(
             translate_billing.subscription(event.object),
-            source,
+            source_of(event),
             translate_billing.subscription(before) if before else None,
         )
     ]

@@ -3,18 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from tallystick.stripe_gateway import translate_schedules
-from tallystick.stripe_gateway.ordering import Source
 from tallystick.subscriptions.models_schedules import ScheduleFacts
+from tallystick.webhooks.handlers import source_of
 from tallystick.webhooks.models import StoredEvent
 
 __all__ = ["SCHEDULE_HANDLERS"]
 
 
 def on_schedule(event: StoredEvent) -> Sequence[ScheduleFacts]:
-    source = Source(
-        "event", event.created, event_id=event.stripe_event_id, event_type=event.type, previous=event.previous
-    )
-    return [ScheduleFacts(translate_schedules.schedule(event.object), source)]
+    return [ScheduleFacts(translate_schedules.schedule(event.object), source_of(event))]
 
 
 SCHEDULE_HANDLERS: Mapping[str, Callable[[StoredEvent], Sequence[ScheduleFacts]]] = {

@@ -17,7 +17,7 @@ from tallystick.platform.database import Transaction, await_makers
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.objects_billing import Subscription
-from tallystick.stripe_gateway.ordering import Source, Verdict
+from tallystick.stripe_gateway.ordering import Verdict, later
 from tallystick.subscriptions.models import LIVE, SubscriptionChange, SubscriptionFacts, SubscriptionRow
 from tallystick.subscriptions.repository import SubscriptionRepository
 from tallystick.subscriptions.service_access import AccessKeeper
@@ -27,6 +27,7 @@ from tallystick.subscriptions.service_mails import SubscriptionMails
 from tallystick.subscriptions.service_told import News, begins, news_of_change, news_of_life, news_of_notice
 from tallystick.subscriptions.states import ACTIVE, UPDATED, blank, judge, with_state
 from tallystick.webhooks.errors import ParentMissing
+from tallystick.webhooks.service import queue_fetches
 
 __all__ = ["META_INSTALLATION", "META_SUBSCRIPTION", "META_USER", "SubscriptionRecorder"]
 
@@ -83,11 +84,7 @@ class SubscriptionRecorder:
         await self._flag_seconds(tx, first, changed)
         await self._tell(tx, changes, rows, chronicle)
         await self._settle(tx, changes, changed)
-        for row in changed.values():
-            if row.unsure:
-                payload = {"object": row.stripe_subscription_id}
-                key = f"stripe.fetch:{row.stripe_subscription_id}"
-                await enqueue(tx, "stripe.fetch", key, payload, due_at=self._clock.now())
+        await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
         return changes
 
     # Whose it is
@@ -144,7 +141,7 @@ class SubscriptionRecorder:
                 with_state(row, value),
                 claimed=row.claimed or self._our_id(value) == row.id,
                 revision=row.revision + 1,
-                state_at=_later(row.state_at, source),
+                state_at=later(row.state_at, source),
                 unsure=verdict is Verdict.UNSURE,
                 created_at=value.created,
             )
@@ -215,10 +212,6 @@ class SubscriptionRecorder:
                 moments[change.fact.value.id] = _moment(change)
         for stripe_id, row in changed.items():
             await self._access.settle(tx, [row], moments.get(stripe_id, row.state_at or row.created_at))
-
-
-def _later(at: datetime | None, source: Source) -> datetime:
-    return source.at if at is None else max(at, source.at)
 
 
 def _moment(change: SubscriptionChange) -> datetime:

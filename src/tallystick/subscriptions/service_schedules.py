@@ -13,12 +13,12 @@ from tallystick.core.ids import new_id
 from tallystick.platform.database import Database, Transaction, await_makers
 from tallystick.platform.work import Retry, WorkItem, enqueue
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.stripe_gateway.ordering import Source, later
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_schedules import ScheduleCalls
 from tallystick.subscriptions.models_schedules import RUNNING, ScheduleFacts, ScheduleRow
 from tallystick.subscriptions.repository_schedules import SCHEDULES
-from tallystick.webhooks.service import StripeWebhookService
+from tallystick.webhooks.service import StripeWebhookService, queue_fetches
 
 __all__ = ["META_SCHEDULE", "RELEASE_WORK", "ScheduleKeeper", "ScheduleRecorder"]
 
@@ -48,19 +48,18 @@ class ScheduleRecorder:
             if row is None or _newer(row, fact):
                 changed[fact.value.id] = rows[fact.value.id] = self._row(row, fact)
                 if row is not None and fact.source.at == row.state_at and fact.source.origin == "event":
-                    await self._enqueue(tx, "stripe.fetch", {"object": fact.value.id})
+                    await queue_fetches(tx, [fact.value.id], self._clock)
         await SCHEDULES.save(tx, list(changed.values()))
         for row in changed.values():
             if self._is_done(row):
-                await self._enqueue(tx, RELEASE_WORK, {"object": row.stripe_schedule_id})
+                payload = {"object": row.stripe_schedule_id}
+                key = f"{RELEASE_WORK}:{row.stripe_schedule_id}"
+                await enqueue(tx, RELEASE_WORK, key, payload, due_at=self._clock.now())
 
     def _is_done(self, row: ScheduleRow) -> bool:
         """Whether a schedule of ours is in its last phase: all it was made for has happened."""
         ours = row.metadata.get(META_SCHEDULE) == self._installation
         return ours and row.status == "active" and len(row.phases) > 1 and row.next_change is None
-
-    async def _enqueue(self, tx: Transaction, kind: str, payload: dict[str, str]) -> None:
-        await enqueue(tx, kind, f"{kind}:{payload['object']}", payload, due_at=self._clock.now())
 
     def _row(self, row: ScheduleRow | None, fact: ScheduleFacts) -> ScheduleRow:
         schedule = fact.value
@@ -82,7 +81,7 @@ class ScheduleRecorder:
             ],
             metadata=schedule.metadata,
             revision=row.revision + 1 if row else 0,
-            state_at=max(fact.source.at, row.state_at) if row else fact.source.at,
+            state_at=later(row.state_at if row else None, fact.source),
             created_at=schedule.created,
             updated_at=self._clock.now(),
         )

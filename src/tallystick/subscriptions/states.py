@@ -6,12 +6,12 @@ open is applied, marked unsure, and fetched.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from msgspec import UnsetType
 from msgspec.structs import replace
 
+from tallystick.stripe_gateway.objects import pick
 from tallystick.stripe_gateway.objects_billing import Subscription, SubscriptionItem
 from tallystick.stripe_gateway.ordering import Verdict
 from tallystick.subscriptions.models import TERMINAL, SubscriptionFacts, SubscriptionRow
@@ -33,8 +33,6 @@ STATE = (
     "latest_invoice_id", "pending_setup_intent_id", "schedule_id", "pause_collection", "pending_update",
 )  # fmt: skip
 """The columns that mirror Stripe's object (product, price and quantity follow from the items)."""
-
-Value = TypeVar("Value")
 
 
 def text_of(at: datetime | None) -> str | None:
@@ -68,28 +66,28 @@ def with_state(row: SubscriptionRow, value: Subscription) -> SubscriptionRow:
         current_period_start=start,
         current_period_end=end,
         metadata=value.metadata,
-        currency=_pick(value.currency, row.currency),
-        start_date=_pick(value.start_date, row.start_date),
-        billing_cycle_anchor=_pick(value.billing_cycle_anchor, row.billing_cycle_anchor),
-        trial_start=_pick(value.trial_start, row.trial_start),
-        trial_end=_pick(value.trial_end, row.trial_end),
-        trial_without_method=_pick(value.trial_without_method, row.trial_without_method),
-        cancel_at=_pick(value.cancel_at, row.cancel_at),
-        cancel_at_period_end=_pick(value.cancel_at_period_end, row.cancel_at_period_end),
-        canceled_at=_pick(value.canceled_at, row.canceled_at),
-        ended_at=_pick(value.ended_at, row.ended_at),
-        cancellation_reason=_pick(value.cancellation_reason, row.cancellation_reason),
-        cancellation_feedback=_pick(value.cancellation_feedback, row.cancellation_feedback),
-        cancellation_comment=_pick(value.cancellation_comment, row.cancellation_comment),
-        collection_method=_pick(value.collection_method, row.collection_method),
-        days_until_due=_pick(value.days_until_due, row.days_until_due),
-        default_payment_method=_pick(value.default_payment_method, row.default_payment_method),
-        latest_invoice_id=_pick(value.latest_invoice, row.latest_invoice_id),
-        pending_setup_intent_id=_pick(value.pending_setup_intent, row.pending_setup_intent_id),
-        schedule_id=_pick(value.schedule, row.schedule_id),
-        pause_collection=_pick(value.pause_collection, row.pause_collection),
-        pending_update=_pending(_pick(value.pending_update, row.pending_update)),
-        discounts=_pick(value.discounts, row.discounts),
+        currency=pick(value.currency, row.currency),
+        start_date=pick(value.start_date, row.start_date),
+        billing_cycle_anchor=pick(value.billing_cycle_anchor, row.billing_cycle_anchor),
+        trial_start=pick(value.trial_start, row.trial_start),
+        trial_end=pick(value.trial_end, row.trial_end),
+        trial_without_method=pick(value.trial_without_method, row.trial_without_method),
+        cancel_at=pick(value.cancel_at, row.cancel_at),
+        cancel_at_period_end=pick(value.cancel_at_period_end, row.cancel_at_period_end),
+        canceled_at=pick(value.canceled_at, row.canceled_at),
+        ended_at=pick(value.ended_at, row.ended_at),
+        cancellation_reason=pick(value.cancellation_reason, row.cancellation_reason),
+        cancellation_feedback=pick(value.cancellation_feedback, row.cancellation_feedback),
+        cancellation_comment=pick(value.cancellation_comment, row.cancellation_comment),
+        collection_method=pick(value.collection_method, row.collection_method),
+        days_until_due=pick(value.days_until_due, row.days_until_due),
+        default_payment_method=pick(value.default_payment_method, row.default_payment_method),
+        latest_invoice_id=pick(value.latest_invoice, row.latest_invoice_id),
+        pending_setup_intent_id=pick(value.pending_setup_intent, row.pending_setup_intent_id),
+        schedule_id=pick(value.schedule, row.schedule_id),
+        pause_collection=pick(value.pause_collection, row.pause_collection),
+        pending_update=_pending(pick(value.pending_update, row.pending_update)),
+        discounts=pick(value.discounts, row.discounts),
     )
 
 
@@ -146,11 +144,6 @@ def _state(row: SubscriptionRow) -> Mapping[str, Any]:
 
 def _equal(one: Mapping[str, Any], other: Mapping[str, Any], names: Collection[str]) -> bool:
     return all(one[name] == other[name] for name in names)
-
-
-def _pick(new: Value | UnsetType, old: Value) -> Value:
-    """Absent is not null: what a payload does not have stays as it was."""
-    return old if isinstance(new, UnsetType) else new
 
 
 def _item(item: SubscriptionItem) -> dict[str, Any]:

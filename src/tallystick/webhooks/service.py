@@ -1,6 +1,6 @@
 """What the rest of the program and its operators do with events; also how one event is stored whatever is in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -18,7 +18,7 @@ from tallystick.webhooks.errors import EventNotFound, EventStateConflict
 from tallystick.webhooks.models import LANES, ClaimedEvent, Envelope, EventDetail, EventSummary, StoredEvent
 from tallystick.webhooks.repository import WebhookEventRepository
 
-__all__ = ["REFUSED", "Fetches", "StripeWebhookService", "queue_alert", "queue_fetch", "store_one"]
+__all__ = ["REFUSED", "Fetches", "StripeWebhookService", "queue_alert", "queue_fetch", "queue_fetches", "store_one"]
 
 REFUSED = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 """What PostgreSQL says to a payload that is JSON but no jsonb (`\\u0000`, lone surrogates, absurd numbers, depth)."""
@@ -220,9 +220,16 @@ async def queue_fetch(tx: Transaction, registry: Fetches, candidates: Sequence[s
     """Have the first of these objects fetched that somebody fetches at all; whether there is one."""
     for object_id in candidates:
         if object_id is not None and registry.can_fetch(object_id):
-            await enqueue(tx, "stripe.fetch", f"stripe.fetch:{object_id}", {"object": object_id}, due_at=clock.now())
+            await queue_fetches(tx, [object_id], clock)
             return True
     return False
+
+
+async def queue_fetches(tx: Transaction, object_ids: Iterable[str], clock: Clock) -> None:
+    """Have these objects fetched, as the mirror is not sure of them or lacks a part."""
+    # In an order that all lanes share.
+    for object_id in sorted(set(object_ids)):
+        await enqueue(tx, "stripe.fetch", f"stripe.fetch:{object_id}", {"object": object_id}, due_at=clock.now())
 
 
 def _key(event_id: str | UUID) -> str | UUID:

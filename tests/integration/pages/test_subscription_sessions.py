@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from checking_out import BASE, show, subscribe
+from checking_out import BASE, Customer, show, subscribe
 from subscribing import (
     CROSSED_VERSIONS,
     SLOW_CARD,
@@ -202,6 +202,34 @@ async def test_a_session_takes_up_what_another_began(system: System) -> None:
     assert await statuses(system, user) == ["active"]
 
 
+async def test_two_sessions_pressed_at_once_are_one_subscription(system: System) -> None:
+    user, (price, other) = unique("torn"), (await plan(system), await plan(system, 2000))
+    pages = [(await subscribe(system, user, wanted))[1] for wanted in (price, price, other)]
+
+    async def press(customer: Customer) -> Any:
+        """As the page's script does: again, where it is told to come back."""
+        for _ in range(50):
+            status, body = await customer.start()
+            if status == 200:
+                return body
+            assert status in (409, 503), body
+            await asyncio.sleep(0.1)
+        raise AssertionError("never let in")
+
+    await asyncio.gather(*(press(customer) for customer in pages))
+    # Whatever came last is what can be paid.
+    assert sorted(await statuses(system, user)).count("incomplete") == 1
+    await system.quiet()
+    for customer in pages:
+        await customer.state("?ask=1")
+        body = await press(customer)
+        if "client_secret" in body:
+            await customer.confirm_with(body["client_secret"])
+            await system.quiet()
+    assert (await statuses(system, user)).count("active") == 1
+    assert await paid(system, user) in (1000, 2000)
+
+
 async def test_a_trial_that_waits_for_its_card_is_taken_up(system: System) -> None:
     user, price = unique("hesitant"), await plan(system)
     _, first = await subscribe(system, user, price, trial_period_days=14)
@@ -237,9 +265,10 @@ async def test_what_a_session_began_ends_with_it(system: System) -> None:
         assert (told[0]["actor"], told[0]["reason"]) == ("tallystick", "abandoned")
 
 
-async def test_what_is_paid_in_the_last_second_is_not_ended(system: System) -> None:
+@pytest.mark.parametrize(("days", "left"), [(0, "active"), (7, "trialing")])
+async def test_what_is_done_in_the_last_second_is_not_ended(system: System, days: int, left: str) -> None:
     user, price = unique("late"), await plan(system)
-    session, customer = await subscribe(system, user, price)
+    session, customer = await subscribe(system, user, price, trial_period_days=days)
     _, started = await customer.start()
     await system.quiet()
     await system.fault(target="webhook", kind="drop", type="*", times=20)
@@ -247,8 +276,8 @@ async def test_what_is_paid_in_the_last_second_is_not_ended(system: System) -> N
     assert (await system.call("POST", f"{BASE}/{session['id']}/expire", user=user)).status == 200
     await system.quiet()
     await system.sandbox("DELETE", "/_sandbox/faults")
+    assert await statuses(system, user) == [left]
     assert (await show(system, session, user))["status"] == "complete"
-    assert await statuses(system, user) == ["active"]
 
 
 async def test_nobody_pays_what_was_not_shown(system: System) -> None:

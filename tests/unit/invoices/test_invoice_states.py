@@ -260,19 +260,25 @@ def _state(at: datetime, **changes: Any) -> InvoiceFacts:
         ({"attempt_count": 1}, {"attempt_count": 2}, 0, Verdict.APPLY),
         ({"attempt_count": 2}, {"attempt_count": 1}, 0, Verdict.KEEP),
         ({"attempt_count": 2, "amount_paid": 0}, {"attempt_count": 1, "amount_paid": 5}, 0, Verdict.UNSURE),
-        # Then what was there before.
+        # Then whether the row shows what the event changed.
         (
             {"metadata": {"a": "1"}},
             {"metadata": {"a": "2"}, "previous": {"metadata": {"a": "1"}}},
             0,
-            Verdict.APPLY,
+            Verdict.UNSURE,
+        ),
+        (
+            {"metadata": {"a": "2"}, "total": 900},
+            {"metadata": {"a": "2"}, "previous": {"metadata": {"a": "1"}}},
+            0,
+            Verdict.KEEP,
         ),
         ({"metadata": {"a": "2"}}, {"metadata": {"a": "1"}, "previous": {"metadata": {"a": "3"}}}, 0, Verdict.UNSURE),
         (
             {"next_payment_attempt": 1_800_000_000},
             {"next_payment_attempt": None, "previous": {"next_payment_attempt": 1_800_000_000}},
             0,
-            Verdict.APPLY,
+            Verdict.UNSURE,
         ),
         ({"status": "draft"}, {"status": "draft", "previous": {"lines": {}}}, 0, Verdict.UNSURE),
         ({"status": "draft", "total": 1}, {"status": "draft", "previous": {"total": 1}}, 0, Verdict.UNSURE),

@@ -98,29 +98,26 @@ def on_price(row: PriceRow, previous: Any, **changes: Any) -> Verdict:
 @pytest.mark.parametrize(
     ("previous", "changes"),
     [
-        # Of a hash only the changed keys are told; one that was not there is null.
         ({"metadata": {"k": "1"}}, {"metadata": {"k": "2", "other": "x"}}),
         ({"metadata": {"new": None}}, {"metadata": {"k": "1", "other": "x", "new": "3"}}),
         ({"metadata": {"k": "1"}}, {"metadata": {"other": "x"}}),
     ],
 )
-def test_a_change_of_metadata_in_the_same_second_needs_no_fetch(previous: Any, changes: Any) -> None:
-    assert on_product(product_row(), previous, **changes) is Verdict.APPLY
-    assert on_price(price_row(), previous, **changes) is Verdict.APPLY
+def test_a_change_of_metadata_in_the_same_second_is_in_doubt_until_the_row_shows_it(
+    previous: Any, changes: Any
+) -> None:
+    assert on_product(product_row(), previous, **changes) is Verdict.UNSURE
+    assert on_price(price_row(), previous, **changes) is Verdict.UNSURE
+    assert on_product(product_row(**changes, name="Other"), previous, **changes) is Verdict.KEEP
+    assert on_price(price_row(**changes, nickname="Other"), previous, **changes) is Verdict.KEEP
 
 
-def test_metadata_that_is_not_what_the_event_followed() -> None:
-    row = product_row(metadata={"k": "9", "other": "x"})
-    assert on_product(row, {"metadata": {"k": "1"}}, metadata={"k": "2", "other": "x"}) is Verdict.UNSURE
-
-
-def test_changes_of_lists_in_the_same_second_are_seen() -> None:
-    assert on_product(product_row(), {"images": []}, images=["https://example.com/a.png"]) is Verdict.APPLY
-    features: Any = {"marketing_features": [{"name": "Fast"}]}
-    assert on_product(product_row(), features, marketing_features=[{"name": "Faster"}]) is Verdict.APPLY
-    assert on_product(product_row(features=["Slow"]), features, marketing_features=[]) is Verdict.UNSURE
-    named_before = {"features": [{"name": "Fast"}]}
-    assert on_product(product_row(), named_before, marketing_features=[]) is Verdict.APPLY
+@pytest.mark.parametrize("name", ["marketing_features", "features"])
+def test_a_change_of_features_is_seen_under_both_their_names(name: str) -> None:
+    previous, new = {name: [{"name": "Fast"}]}, [{"name": "Faster"}]
+    assert on_product(product_row(), previous, marketing_features=new) is Verdict.UNSURE
+    shown = product_row(features=["Faster"], name="Other")
+    assert on_product(shown, previous, marketing_features=new) is Verdict.KEEP
 
 
 def test_what_a_payload_does_not_have_does_not_differ() -> None:

@@ -268,7 +268,7 @@ CREATE TABLE dunning_runs (
     seen_method text,
     updated_at timestamptz NOT NULL
 );
-COMMENT ON TABLE dunning_runs IS 'DUNNING_MODE=local: how far collecting has come, one row for each invoice that failed';
+COMMENT ON TABLE dunning_runs IS 'DUNNING_MODE=local: how far collecting has come, a row for each invoice that failed';
 COMMENT ON COLUMN dunning_runs.step IS 'how many of the planned retries were made, or left out for want of hope';
 COMMENT ON COLUMN dunning_runs.attempts IS 'how often it was tried, the renewal included';
 COMMENT ON COLUMN dunning_runs.next_at IS 'when the next step is due; null: after the last';

@@ -12,6 +12,7 @@ from tallystick.core.clock import Clock
 from tallystick.core.errors import DomainError, NotFound
 from tallystick.pages.billing.errors import status_of
 from tallystick.pages.billing.models import Flow, Opened, Subscribed, Visitor
+from tallystick.pages.billing.outcomes import outcome
 from tallystick.pages.billing.rendering import BillingPages
 from tallystick.pages.billing.service import PortalService
 from tallystick.pages.billing.service_account import AccountReader
@@ -37,13 +38,6 @@ REASONS = (
 """Stripe's values of `cancellation_details.feedback`."""
 
 PAUSE_MONTHS = (1, 2, 3)
-
-_DONE = frozenset(
-    {
-        *("subscribed", "exists", "changed", "canceled", "kept", "paused", "resumed"),
-        *("card_added", "card_default", "card_removed", "paid", "paying", "unknown"),
-    }
-)
 
 
 class BillingController:
@@ -117,15 +111,16 @@ class BillingController:
         return await self.home_page(request, who)
 
     async def home_page(self, request: Request, who: Visitor, *, status: int = 200, **more: Any) -> Response:
-        done = request.query_params.get("done")
+        account = await self._account.account(who.actor)
         return self._pages.page(
             request,
             who,
             "home.html",
             status=status,
-            account=await self._account.account(who.actor),
-            done=done if done in _DONE else None,
+            account=account,
+            done=outcome(request.query_params.get("done"), account),
             keeps_access=self._settings.paused_subscriptions_keep_access,
+            several=self._settings.allow_multiple_subscriptions,
             now=self._clock.now(),
             **more,
         )
@@ -180,7 +175,7 @@ class BillingController:
             price=price,
             quantity=quantity,
             quote=quote,
-            method=next((row for row in methods if row.stripe_payment_method_id == default), None),
+            method=next((row for row in methods if row.stripe_payment_method_id == default), next(iter(methods), None)),
             trial_ends=self._clock.now() + timedelta(days=quote.trial_days) if quote.trial_days else None,
             without_card=self._settings.trial_end_without_card,
             **more,

@@ -19,7 +19,7 @@ from tallystick.pages.billing.rendering import BillingPages
 from tallystick.pages.billing.service_actions import BillingActions
 from tallystick.subscriptions.errors import PreviewStale
 
-__all__ = ["BillingFormController"]
+__all__ = ["BillingFormController", "in_months"]
 
 _COMMENT_MAX = 500
 
@@ -58,7 +58,8 @@ class BillingFormController:
             return await self._shown.subscribe_page(request, who, dict(form), status=status_of(error), problem=told)
 
         price, quantity = _text(form, "price"), quantity_of(dict(form)) or 1
-        return await self._sent(lambda: self._actions.subscribe(who, _key(form), price, quantity), again)
+        method = _text(form, "method") or None
+        return await self._sent(lambda: self._actions.subscribe(who, _key(form), price, quantity, method), again)
 
     async def change(self, request: Request, who: Visitor, form: FormData) -> Response:
         subscription = request.path_params["subscription"]
@@ -88,7 +89,7 @@ class BillingFormController:
 
     async def pause(self, request: Request, who: Visitor, form: FormData) -> Response:
         months = quantity_of({"quantity": _text(form, "months")})
-        resumes_at = _in_months(self._clock.now(), months) if months in PAUSE_MONTHS else None
+        resumes_at = in_months(self._clock.now(), months) if months in PAUSE_MONTHS else None
         subscription = request.path_params["subscription"]
         return await self._or_home(request, who, lambda: self._actions.pause(who, _key(form), subscription, resumes_at))
 
@@ -145,7 +146,7 @@ def _key(form: FormData) -> str:
     return _text(form, "key")
 
 
-def _in_months(at: datetime, months: int) -> datetime:
+def in_months(at: datetime, months: int) -> datetime:
     """The same day of the month, or its last one."""
     year, month = at.year + (at.month - 1 + months) // 12, (at.month - 1 + months) % 12 + 1
     return at.replace(year=year, month=month, day=min(at.day, calendar.monthrange(year, month)[1]))

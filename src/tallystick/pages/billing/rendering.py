@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tallystick.core.clock import from_unix
-from tallystick.core.errors import DomainError, NotFound
+from tallystick.core.errors import DomainError, InvalidRequest, NotFound
 from tallystick.notifications.formats import Formats
 from tallystick.pages.billing.errors import FormStale, Refused, status_of
 from tallystick.pages.billing.models import Price, Visitor
@@ -113,7 +113,7 @@ class BillingPages:
         """What `draw` draws, or a page that says why it cannot."""
         try:
             return await draw()
-        except NotFound:
+        except (NotFound, InvalidRequest):
             return self._message(request, "missing", 404)
         except Exception as error:
             if not isinstance(error, DomainError) and not is_weather(error):

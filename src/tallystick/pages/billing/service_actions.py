@@ -74,10 +74,11 @@ class BillingActions:
 
     # Subscriptions
 
-    async def subscribe(self, who: Visitor, nonce: str, price: str, quantity: int) -> str:
-        """A new subscription, paid with the default method where there is one."""
-        request = _request(who, nonce, "subscribe", {"price": price, "quantity": quantity})
-        wanted = CreateRequest(price=price, quantity=quantity)
+    async def subscribe(self, who: Visitor, nonce: str, price: str, quantity: int, method: str | None) -> str:
+        """A new subscription, paid with this method where one is named."""
+        body = {"price": price, "quantity": quantity, "payment_method": method}
+        request = _request(who, nonce, "subscribe", body)
+        wanted = CreateRequest(price=price, quantity=quantity, payment_method=method)
         try:
             settled = await _patiently(lambda: self._subscriptions.create(who.actor, request, wanted))
         except SubscriptionExists:

@@ -1,7 +1,7 @@
 """Parameters and small rules that several objects share."""
 
 from tallystick.sandbox.context import Context
-from tallystick.sandbox.params import Fields, anything, array_of, email, hash_of, metadata, string, unsettable
+from tallystick.sandbox.params import Fields, array_of, email, hash_of, metadata, string, unsettable
 from tallystick.sandbox.shapes import Json
 
 __all__ = [
@@ -33,7 +33,6 @@ BILLING_DETAILS = hash_of(
     }
 )
 METADATA: Fields = {"metadata": metadata}
-IGNORED = anything
 
 EMPTY_ADDRESS: Json = dict.fromkeys(_ADDRESS_KEYS)
 
