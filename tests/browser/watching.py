@@ -80,8 +80,8 @@ class Recorder:
         for request in self.requests:
             plain = re.sub(r"[ +-]|%20", "", request)
             found = [number for number in known if number in plain]
-            if not request.startswith("POST /api/webhooks/"):
-                found += [digits for digits in re.findall(r"[0-9]{13,19}", request) if holds_card_number(digits)]
+            if not request.startswith("POST /api/webhooks/") and holds_card_number(request):
+                found.append("a card's number")
             assert not found, f"{found}: {request}"
 
 

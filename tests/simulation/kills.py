@@ -242,14 +242,21 @@ async def run(folder: Path, *, seconds: float, kills: int, seed: int, hurry: boo
 async def _settle(dev: Dev, system: System, *, hurry: bool) -> None:
     """Have every delivery that waits for its next try made, and wait until nothing is due."""
     ends = time.monotonic() + 60
+    if hurry:
+        await _free_leases(system)
     while deliveries(dev.folder / "sandbox.db").pending:
         assert time.monotonic() < ends, "deliveries are never made"
-        await system.sandbox("POST", "/_sandbox/clock/advance", {"by": 600})
+        # The move waits for the application, and that for the leases of workers that were killed.
+        await system.advance(600, timeout_s=90)
         await asyncio.sleep(0.2)
     if hurry:
-        for queue in ("mails", "work"):
-            await system.fetch(f"UPDATE {queue} SET leased_until = NULL WHERE state = 'queued'")
+        await _free_leases(system)
     await system.quiet(60 if hurry else 180)
+
+
+async def _free_leases(system: System) -> None:
+    for queue in ("mails", "work"):
+        await system.fetch(f"UPDATE {queue} SET leased_until = NULL WHERE state = 'queued'")
 
 
 def _counts(names: list[str]) -> str:

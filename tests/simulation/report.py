@@ -1,11 +1,8 @@
-"""Whether this is a long run, and lines that a test wants shown after the run: seeds, rates, tables."""
+"""Lines that a test wants shown after the run: seeds, rates, tables."""
 
-import os
+from system import LONG
 
 __all__ = ["LINES", "LONG", "tell"]
-
-LONG = os.environ.get("TALLYSTICK_LONG", "") not in ("", "0")
-"""`make test-all` does more of everything than `make test`."""
 
 LINES: list[str] = []
 

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from simulation.mirror import Rows, assert_same, mails, mirror_rows, stripe_rows
-from simulation.report import tell
+from simulation.report import LONG, tell
 from simulation.traffic import Traffic
 from simulation.world import another_application, copy_database, stop_deliveries
 from system import WEBHOOK_SECRET, MakeDatabase, System, running_system
@@ -90,7 +90,7 @@ async def test_in_order_the_mirror_is_stripe(recorded: Recorded) -> None:
     assert templates >= {"payment_confirmation", "payment_failed", "refund", "refund_failed"}
 
 
-@pytest.mark.parametrize(("seed", "known"), [(1, "users"), (2, "answers"), (None, "users")])
+@pytest.mark.parametrize(("seed", "known"), [*([(1, "users")] if LONG else []), (2, "answers"), (None, "users")])
 async def test_disorder_ends_the_same(recorded: Recorded, seed: int | None, known: str) -> None:
     """`known`: an application that knows its users only, and one that made the payments and saw only the answers."""
     chosen = secrets.randbelow(2**32) if seed is None else seed
