@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from contract.test_shapes import checker, problems
+from tallystick.sandbox.versions import NEWEST, OLDEST
 
 __all__ = ["checker"]
 
@@ -31,7 +32,8 @@ def test_everything_the_sandbox_said_in_this_run(checker: ModuleType, sandbox_re
     if not lines:
         pytest.skip("no test of this run used the sandbox")
     found: Counter[str] = Counter()
-    for version in {version for version, _ in distinct.values()}:
+    # Of the versions between the two ends there are no schemas.
+    for version in (OLDEST, NEWEST):
         documents = [body for of_version, body in distinct.values() if of_version == version]
         found += problems(checker, version, documents, strict=False)
     assert not found, f"of {lines} documents:\n" + "\n".join(f"{n} x {what}" for what, n in found.most_common(40))
