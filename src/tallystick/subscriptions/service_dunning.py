@@ -43,6 +43,11 @@ class DunningKeeper:
             runs = await self._runs.runs_of(tx, [invoice.stripe_invoice_id for invoice in unpaid])
         return dunning_of(row, unpaid, runs, self.rules)
 
+    async def tries(self, tx: Connection, stripe_invoice_ids: Sequence[str]) -> dict[str, int]:
+        """How often those of these invoices that we collect ourselves were tried, also after the end of it."""
+        runs = await self._runs.runs_of(tx, stripe_invoice_ids) if self.rules.mode == "local" else {}
+        return {stripe_id: run.attempts for stripe_id, run in runs.items()}
+
     async def plan(
         self, tx: Transaction, row: SubscriptionRow, unpaid: Sequence[InvoiceRow], *, resume: bool = False
     ) -> None:

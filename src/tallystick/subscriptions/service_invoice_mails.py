@@ -57,6 +57,7 @@ class Known(Struct, frozen=True):
     subscriptions: Mapping[str, SubscriptionRow]
     payments: Mapping[str, Payment]
     cards: Mapping[str, tuple[str | None, str | None]]
+    tries: Mapping[str, int]
     dunning: Mapping[str, Dunning | None]
     lines: Mapping[UUID, Sequence[LineRow]]
     product_names: Mapping[str, str]
@@ -166,6 +167,7 @@ class InvoiceMails:
             dunning=await self._calendars(
                 tx, {d.change.new.stripe_subscription_id for d in drafts if d.template != RECEIPT}, concerned
             ),
+            tries=await self._dunning.tries(tx, [row.stripe_invoice_id for row in rows]),
             lines=await self._invoices.lines_of(tx, [row.id for row in rows]),
             product_names=await self._products.names(tx, sorted(products)) if products else {},
         )
@@ -191,7 +193,8 @@ class InvoiceMails:
         context = {**plan, "currency": row.currency, "invoice_id": str(row.id), "number": row.number}
         if draft.template == RECEIPT:
             return RECEIPT, {**context, **_receipt(draft.change, known.lines.get(row.id, ()))}
-        context |= _trouble(draft.change, known.dunning.get(row.stripe_subscription_id or ""))
+        calendar = known.dunning.get(row.stripe_subscription_id or "")
+        context |= _trouble(draft.change, calendar, known.tries.get(row.stripe_invoice_id))
         code = failure_of(known.payments.get(row.payment_intent_id or ""))
         if draft.template == NEEDS_ACTION or code == _AUTHENTICATE:
             return NEEDS_ACTION, context
@@ -254,7 +257,7 @@ def _billed(invoice: Invoice) -> bool:
     return bool(invoice.total or invoice.amount_paid or any(line.amount for line in invoice.lines))
 
 
-def _trouble(change: InvoiceChange, dunning: Dunning | None) -> dict[str, Any]:
+def _trouble(change: InvoiceChange, dunning: Dunning | None, tries: int | None) -> dict[str, Any]:
     """What failed, and what comes next: from the calendar of the subscription, else from the invoice itself."""
     row, invoice, at = change.new, change.fact.value, change.fact.source.at
     own = dunning is not None and dunning.stripe_invoice_id == row.stripe_invoice_id
@@ -264,7 +267,7 @@ def _trouble(change: InvoiceChange, dunning: Dunning | None) -> dict[str, Any]:
     return {
         "amount_due": invoice.amount_remaining,
         "failed_at": _text(at),
-        "attempt": dunning.attempts if own and dunning else max(invoice.attempt_count, 1),
+        "attempt": dunning.attempts if own and dunning else max(tries or invoice.attempt_count, 1),
         "next_attempt_at": _text(next_at if next_at and next_at > at else None),
         "access_until": _text(dunning.access_until if dunning and dunning.access_until > at else None),
         "pay_url": row.hosted_invoice_url,
