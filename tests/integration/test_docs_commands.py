@@ -38,11 +38,13 @@ EXPECTED = {
     "docs/billing-pages.md": ["run"] * 2,
     "docs/checkout.md": ["run"] * 4,
     "docs/clock.md": ["run"] * 4,
+    "docs/customers.md": ["run"] * 4,
     "docs/dunning.md": ["run"] * 4,
     "docs/entitlements.md": ["run"] * 3,
     "docs/first-payment.md": ["make up", *["run"] * 11, "needs-stripe"],
     "docs/invoices.md": ["run"] * 5,
     "docs/mails.md": ["run"],
+    "docs/products.md": ["run"] * 3,
     "docs/subscriptions.md": ["run"] * 11,
 }
 """How the blocks of each page are treated, in their order."""
