@@ -179,10 +179,16 @@ class Billing:
         self.subscription_changes = SubscriptionChanges(
             database, parts.clock, terms, previews, repository, refresher, parts.attempts
         )
-        later = LaterChanges(
-            database, calls.dialect, planner, parts.products, repository, self.subscription_changes, parts.attempts
+        self.later_changes = LaterChanges(
+            database,
+            calls.dialect,
+            planner,
+            parts.products,
+            repository,
+            self.subscription_changes,
+            self._wire_schedules(calls, repository, recorder),
+            parts.attempts,
         )
-        self._wire_schedules(calls, repository, recorder)
         self.subscriptions = StripeSubscriptionService(
             database,
             parts.stripe,
@@ -190,7 +196,7 @@ class Billing:
             repository,
             creation,
             self.subscription_changes,
-            later,
+            self.later_changes,
             previews,
             SubscriptionQuotes(database, parts.clock, calls, creation, refresher),
             self.invoices,
@@ -213,7 +219,7 @@ class Billing:
 
     def _wire_schedules(
         self, calls: SubscriptionCalls, repository: SubscriptionRepository, recorder: SubscriptionRecorder
-    ) -> None:
+    ) -> ScheduleKeeper:
         """What holds a change until the end of a period."""
         parts = self._parts
         schedules = ScheduleRecorder(parts.clock, parts.settings.installation_id)
@@ -222,5 +228,6 @@ class Billing:
         parts.attempts.register(later_operations(ScheduleCalls(parts.stripe), schedules, installation, *shared))
         for event_type, translate in SCHEDULE_HANDLERS.items():
             parts.registry.register(event_type, translate, schedules.record)
-        self.schedules = ScheduleKeeper(parts.database, parts.stripe, schedules, parts.webhooks)
-        parts.registry.register_fetch(ScheduleKeeper.PREFIX, self.schedules.fetch)
+        keeper = ScheduleKeeper(parts.database, parts.stripe, schedules, parts.webhooks)
+        parts.registry.register_fetch(ScheduleKeeper.PREFIX, keeper.fetch)
+        return keeper

@@ -62,7 +62,7 @@ class Worker:
             FAILURE_WORK: tell_failure,
             DUNNING_TIMER: billing.local_dunning.take_up,
             GONE_WORK: billing.subscription_refresher.fetch_of_customer,
-            RELEASE_WORK: billing.schedules.release,
+            RELEASE_WORK: billing.later_changes.release_done,
             LOOK_WORK: parts.pages.checkout.look_due,
         }
         work = WorkRunner(parts.database, self._clock, kinds, timers=[ABANDON_TIMER, DUNNING_TIMER])

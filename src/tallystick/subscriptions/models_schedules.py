@@ -50,6 +50,11 @@ class ScheduleRow(Struct, frozen=True):
             return None
         return ScheduledChange(from_unix(rest[0]["start"]), [(price, quantity) for price, quantity in rest[0]["items"]])
 
+    @property
+    def in_last_phase(self) -> bool:
+        """Whether all that it was made for has happened."""
+        return self.status == "active" and len(self.phases) > 1 and self.next_change is None
+
 
 class ScheduleFacts(Struct, frozen=True):
     """A schedule as it was at `source.at`."""

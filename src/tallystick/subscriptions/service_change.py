@@ -104,7 +104,7 @@ class SubscriptionChanges:
                 raise InvalidRequest("There is nothing to change.", field="body")
 
             def check(now: SubscriptionRow) -> None:
-                if base_of(now) != base_of(row):
+                if base_of(now) != base_of(row) or now.schedule_id != row.schedule_id:
                     raise PreviewStale if wanted.preview_token else OperationInProgress(retry_after_s=1)
 
             stored = {"settings": settings, "params": params, "bills": plan.bills_now, "reason": wanted.reason, **more}

@@ -8,13 +8,15 @@ from uuid import UUID
 
 from msgspec import UNSET
 
+from tallystick.attempts.errors import OperationInProgress
 from tallystick.attempts.models import Attempt, Settled
 from tallystick.attempts.service import AttemptService, Prepare
 from tallystick.core.checks import check_text
-from tallystick.core.errors import InvalidRequest, NotFound
+from tallystick.core.errors import InvalidRequest, NotFound, Unavailable
 from tallystick.platform.auth import Actor
 from tallystick.platform.database import Database, Transaction
-from tallystick.platform.idempotency import IdempotentRequest
+from tallystick.platform.idempotency import IdempotentRequest, KeyInProgress
+from tallystick.platform.work import Retry, WorkItem
 from tallystick.products.service import ProductService
 from tallystick.stripe_gateway.dialect import Dialect
 from tallystick.subscriptions.errors import (
@@ -27,14 +29,16 @@ from tallystick.subscriptions.models import TERMINAL, SubscriptionRow
 from tallystick.subscriptions.models_requests import ChangeRequest
 from tallystick.subscriptions.models_schedules import ScheduledChange
 from tallystick.subscriptions.repository import SubscriptionRepository
-from tallystick.subscriptions.repository_schedules import running_schedules
+from tallystick.subscriptions.repository_schedules import SCHEDULES, running_schedules
 from tallystick.subscriptions.service_change import SubscriptionChanges
 from tallystick.subscriptions.service_create import execute
 from tallystick.subscriptions.service_operations_later import SCHEDULE, UNSCHEDULE
-from tallystick.subscriptions.service_plan import Plan, Planner
+from tallystick.subscriptions.service_plan import Plan, Planner, base_of
+from tallystick.subscriptions.service_schedules import ScheduleKeeper
 
 __all__ = ["LaterChanges", "check_later"]
 
+_SYSTEM, _RELEASE = "system:schedules", "release"
 _NOT_LATER = (
     "payment_method",
     "promotion_code",
@@ -56,6 +60,7 @@ class LaterChanges:
         products: ProductService,
         repository: SubscriptionRepository,
         changes: SubscriptionChanges,
+        keeper: ScheduleKeeper,
         attempts: AttemptService,
     ) -> None:
         self._database = database
@@ -64,6 +69,7 @@ class LaterChanges:
         self._products = products
         self._repository = repository
         self._changes = changes
+        self._keeper = keeper
         self._attempts = attempts
 
     async def change(
@@ -83,8 +89,8 @@ class LaterChanges:
         async def build() -> Prepare:
             row = await self._changes.refreshed(await self._changes.find(actor, subscription_id))
             plan = await self.planned(row, wanted)
-            stored = {**await self._stored(row, plan), "reason": wanted.reason}
-            return self._prepare(actor, row, request, SCHEDULE, stored)
+            stored = {**await self._stored(row, plan), "actor": actor.name, "reason": wanted.reason}
+            return self._prepare(actor.user_id, row, request, SCHEDULE, stored)
 
         return await execute(self._attempts, request, build)
 
@@ -115,9 +121,42 @@ class LaterChanges:
                 row = await self._changes.refreshed(row)
             if row.schedule_id is None:
                 raise NothingScheduled
-            return self._prepare(actor, row, request, UNSCHEDULE, {"schedule": row.schedule_id, "reason": None})
+            stored = {"schedule": row.schedule_id, "actor": actor.name, "reason": None}
+            return self._prepare(actor.user_id, row, request, UNSCHEDULE, stored)
 
         return await execute(self._attempts, request, build)
+
+    async def release_done(self, item: WorkItem) -> None:
+        """The work `subscription.release`: let go of a schedule that has nothing left to do; raises `Retry`.
+
+        It is an attempt as any change is, so that it never meets one that gives the schedule something to do again.
+        """
+        stripe_id = item.payload["object"]
+        await self._keeper.fetch(stripe_id)
+        async with self._database.connection() as connection:
+            schedule = await SCHEDULES.find(connection, stripe_id)
+            row = None
+            if schedule is not None and schedule.stripe_subscription_id is not None:
+                row = await self._repository.find(connection, schedule.stripe_subscription_id)
+        if schedule is None or row is None or not schedule.in_last_phase:
+            return
+        request = IdempotentRequest(_SYSTEM, stripe_id, _RELEASE, {"schedule": stripe_id})
+        stored = {"schedule": stripe_id, "actor": "tallystick", "reason": None}
+        prepare = self._prepare(row.user_id, row, request, UNSCHEDULE, stored)
+
+        async def prepare_if_done(tx: Transaction, key_id: UUID) -> Attempt:
+            attempt = await prepare(tx, key_id)
+            now = (await SCHEDULES.lock(tx, [stripe_id])).get(stripe_id)
+            if now is None or not now.in_last_phase:
+                raise NothingScheduled
+            return attempt
+
+        try:
+            await self._attempts.execute(request, prepare_if_done)
+        except (OperationInProgress, KeyInProgress, Unavailable) as error:
+            raise Retry(error.code, counted=False) from error
+        except (NothingScheduled, SubscriptionEnded):
+            return
 
     async def scheduled(self, row: SubscriptionRow) -> ScheduledChange | None:
         """The change that waits for a subscription's period to end."""
@@ -139,7 +178,7 @@ class LaterChanges:
         }
 
     def _prepare(
-        self, actor: Actor, row: SubscriptionRow, request: IdempotentRequest, kind: str, stored: dict[str, Any]
+        self, user_id: UUID | None, row: SubscriptionRow, request: IdempotentRequest, kind: str, stored: dict[str, Any]
     ) -> Prepare:
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
             now = await self._repository.lock(tx, row.id)
@@ -147,14 +186,16 @@ class LaterChanges:
                 raise NotFound("There is no such subscription.", field="id")
             if now.status in TERMINAL:
                 raise SubscriptionEnded
-            known = {"subscription": now.stripe_subscription_id, "revision": now.revision, "actor": actor.name}
+            if base_of(now) != base_of(row) or now.schedule_id != row.schedule_id:
+                raise OperationInProgress(retry_after_s=1)
+            known = {"subscription": now.stripe_subscription_id, "revision": now.revision}
             return await self._attempts.store(
                 tx,
                 request,
                 key_id,
                 kind,
                 {**known, **stored},
-                user_id=actor.user_id,
+                user_id=user_id,
                 subject_id=now.id,
                 lock_key=f"subscription:{now.id}",
             )

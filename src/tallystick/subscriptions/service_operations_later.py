@@ -94,7 +94,8 @@ class _Schedule(_Later):
             if release:
                 await self._schedules.release(schedule_id, f"{key}-release")
             raise
-        return await self._schedules.retrieve(schedule_id)
+        async with something_happened():
+            return await self._schedules.retrieve(schedule_id)
 
     def _next(self, attempt: Attempt) -> dict[str, Any]:
         items = [_item(price, quantity) for price, quantity in attempt.request["items"]]

@@ -1,4 +1,4 @@
-"""Subscription schedules in the mirror, and out of the way once they have done what they were made for.
+"""Subscription schedules in the mirror; one that has done what it was made for is queued to be let go of.
 
 What has an order of its own decides first: a final status, then the phase that runs. Of two states of one second that
 agree in both, the later to come stands, and is fetched.
@@ -6,12 +6,10 @@ agree in both, the later to come stands, and is fetched.
 
 from collections.abc import Sequence
 
-import structlog
-
 from tallystick.core.clock import Clock, to_unix
 from tallystick.core.ids import new_id
 from tallystick.platform.database import Database, Transaction, await_makers
-from tallystick.platform.work import Retry, WorkItem, enqueue
+from tallystick.platform.work import Retry, enqueue
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.ordering import Source, later
 from tallystick.stripe_gateway.service import StripeService
@@ -21,8 +19,6 @@ from tallystick.subscriptions.repository_schedules import SCHEDULES
 from tallystick.webhooks.service import StripeWebhookService, queue_fetches
 
 __all__ = ["META_SCHEDULE", "RELEASE_WORK", "ScheduleKeeper", "ScheduleRecorder"]
-
-log = structlog.get_logger()
 
 RELEASE_WORK = "subscription.release"
 META_SCHEDULE = "tallystick_schedule"
@@ -43,6 +39,7 @@ class ScheduleRecorder:
         if await await_makers(tx, set(ids) - rows.keys()):
             rows = await SCHEDULES.lock(tx, ids)
         changed: dict[str, ScheduleRow] = {}
+        done_before = {stripe_id for stripe_id, row in rows.items() if row.in_last_phase}
         for fact in facts:
             row = rows.get(fact.value.id)
             if row is None or _newer(row, fact):
@@ -51,15 +48,12 @@ class ScheduleRecorder:
                     await queue_fetches(tx, [fact.value.id], self._clock)
         await SCHEDULES.save(tx, list(changed.values()))
         for row in changed.values():
-            if self._is_done(row):
+            ours = row.metadata.get(META_SCHEDULE) == self._installation
+            # Once: the work fetches the schedule, and must not be queued anew by what it finds.
+            if ours and row.in_last_phase and row.stripe_schedule_id not in done_before:
                 payload = {"object": row.stripe_schedule_id}
                 key = f"{RELEASE_WORK}:{row.stripe_schedule_id}"
                 await enqueue(tx, RELEASE_WORK, key, payload, due_at=self._clock.now())
-
-    def _is_done(self, row: ScheduleRow) -> bool:
-        """Whether a schedule of ours is in its last phase: all it was made for has happened."""
-        ours = row.metadata.get(META_SCHEDULE) == self._installation
-        return ours and row.status == "active" and len(row.phases) > 1 and row.next_change is None
 
     def _row(self, row: ScheduleRow | None, fact: ScheduleFacts) -> ScheduleRow:
         schedule = fact.value
@@ -107,7 +101,7 @@ def _newer(row: ScheduleRow, fact: ScheduleFacts) -> bool:
 
 
 class ScheduleKeeper:
-    """Fetches schedules, and releases those that are done, so that their subscription can be changed again."""
+    """Fetches schedules."""
 
     PREFIX = "sub_sched_"
 
@@ -148,15 +142,3 @@ class ScheduleKeeper:
             )
 
         await self._database.run(record)
-
-    async def release(self, item: WorkItem) -> None:
-        """Release a schedule that is done; raises `Retry`. One that is not active any more is only fetched."""
-        stripe_id = item.payload["object"]
-        try:
-            async with self._stripe.background():
-                await self._calls.release(stripe_id, f"tallystick-release-{stripe_id}")
-        except GatewayRejected as error:
-            log.info("schedule.not_released", schedule=stripe_id, status=error.status)
-        except GatewayError as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        await self.fetch(stripe_id)

@@ -151,3 +151,28 @@ async def test_lines_that_are_cut_make_one_schedule(system: System) -> None:
     listed = await system.stripe(f"/v1/subscription_schedules?customer={there['customer']}")
     assert len(listed["data"]) == 1
     assert len(listed["data"][0]["phases"]) == 2
+
+
+async def test_a_schedule_that_is_given_something_new_is_not_let_go_of(system: System) -> None:
+    """The release of one that was done is late: Stripe has no room for it, and the customer is quicker."""
+    user, gold, silver = unique("later"), await plan(system, 3000), await plan(system, 1000)
+    made = await subscribed(system, user, gold)
+    assert (await change(system, user, made["id"], {"price": silver, **LATER})).status == 200
+    full = {"target": "api", "kind": "status", "status": 429, "method": "POST", "times": None}
+    await system.fault(path="/v1/subscription_schedules/*/release", **full)
+    move = {"by": "32d", "timeout_s": 2}
+    async with system.http.post(f"{system.sandbox_url}/_sandbox/clock/advance", json=move) as response:
+        assert "subscription.release" in await response.text()
+    (there,) = await at_stripe(system, user)
+    assert there["schedule"] is not None
+    assert (await get(system, user, made["id"]))["price"] == silver
+    answer = await change(system, user, made["id"], {"quantity": 7, **LATER})
+    for _ in range(50):
+        if answer.status != 409:
+            break
+        answer = await change(system, user, made["id"], {"quantity": 7, **LATER})
+    assert answer.status == 200, answer.body
+    await system.sandbox("DELETE", "/_sandbox/faults")
+    await system.quiet(60)
+    waiting = (await get(system, user, made["id"]))["scheduled_change"]
+    assert waiting["items"] == [{"price": silver, "quantity": 7}]
