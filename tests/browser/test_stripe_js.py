@@ -1,98 +1,15 @@
 """The stand-in for Stripe.js in a real browser: a shop at one origin, the sandbox at another."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Frame, FrameLocator, Locator, Page, Route, expect
+from playwright.async_api import Frame, Page, Route, expect
 
+from browser.shop import ALWAYS_3DS, GOOD, Shop, challenge, fill, form, new_intent, outcome, show, start
 from browser.watching import OpenPage, Watch, accessibility_problems
-from contract.harness import Box, Json, Sdk, running_box
-
-GOOD = "4242424242424242"
-ALWAYS_3DS = "4000002760003184"
-
-SHOP_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Shop</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<script src="{sandbox}/v3/"></script><script src="/shop.js" defer></script></head>
-<body><form id="form"><div id="payment"></div><button id="pay">Pay</button></form></body></html>"""
-
-# What a shop writes: the public surface of Stripe.js and nothing else.
-SHOP_SCRIPT = """
-window.stripe = Stripe('pk_test_shop');
-window.changes = [];
-window.open_form = (options, settings) => {
-  window.elements = stripe.elements(options);
-  const element = elements.create('payment', settings);
-  element.on('change', (event) => changes.push(event));
-  element.mount('#payment');
-  return new Promise((resolve) => {
-    element.on('ready', () => resolve('ready'));
-    element.on('loaderror', ({ error }) => resolve(error));
-  });
-};
-window.pay = (more, method = 'confirmPayment') => {
-  const options = { elements, redirect: 'if_required',
-    confirmParams: { return_url: `${location.origin}/done?order=7` } };
-  window.outcome = stripe[method]({ ...options, ...more });
-  return window.outcome;
-};
-document.getElementById('form').addEventListener('submit', (event) => { event.preventDefault(); pay(); });
-"""
-
-
-class Shop:
-    """A shop's site, with the policy that Stripe's documentation asks for; keeps what browsers send to it."""
-
-    def __init__(self, sandbox: str) -> None:
-        self.sandbox = sandbox
-        self.heard: list[str] = []
-        self.url = ""
-
-    @contextmanager
-    def serving(self) -> Iterator["Shop"]:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://localhost:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        shop = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                shop.heard.append(f"{self.path} {self.headers}")
-                script = self.path == "/shop.js"
-                body = (SHOP_SCRIPT if script else SHOP_PAGE.format(sandbox=shop.sandbox)).encode()
-                self.send_response(200)
-                self.send_header("content-type", "text/javascript" if script else "text/html")
-                self.send_header("content-length", str(len(body)))
-                self.send_header(
-                    "content-security-policy",
-                    f"default-src 'none'; style-src 'self'; script-src 'self' {shop.sandbox}; "
-                    f"frame-src {shop.sandbox}; connect-src {shop.sandbox}; form-action 'self'",
-                )
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self) -> None:
-                shop.heard.append(f"{self.path} {self.rfile.read(int(self.headers['content-length']))!r}")
-                self.send_error(405)
-
-            def log_message(self, *_: Any) -> None: ...
-
-        return Handler
+from contract.harness import Box, Sdk, running_box
 
 
 @pytest.fixture(scope="module")
@@ -119,38 +36,6 @@ async def page(open_page: OpenPage, shop: Shop, watch: Watch) -> Page:
     page = await open_page()
     await page.goto(shop.url)
     return page
-
-
-def new_intent(api: Sdk, **more: Any) -> Any:
-    return api.v1.payment_intents.create({"amount": 2500, "currency": "eur", **more})
-
-
-def form(page: Page) -> FrameLocator:
-    return page.frame_locator("iframe[title='Secure payment input frame']")
-
-
-async def show(page: Page, secret: str, **more: Any) -> FrameLocator:
-    assert await page.evaluate("(options) => open_form(options)", {"clientSecret": secret, **more}) == "ready"
-    return form(page)
-
-
-async def fill(frame: FrameLocator, number: str, expiry: str = "1234", cvc: str = "123") -> None:
-    await frame.get_by_label("Card number").fill(number)
-    await frame.get_by_label("Expiration date").fill(expiry)
-    await frame.get_by_label("Security code").fill(cvc)
-
-
-def challenge(page: Page) -> FrameLocator:
-    return page.frame_locator("iframe[title='Your bank asks you to confirm']")
-
-
-async def start(page: Page, more: Json | None = None, method: str = "confirmPayment") -> None:
-    """Confirm without waiting for how it ends."""
-    await page.evaluate("([more, method]) => { pay(more, method); }", [more or {}, method])
-
-
-async def outcome(page: Page) -> Any:
-    return await page.evaluate("outcome")
 
 
 async def test_paying(page: Page, api: Sdk, shop: Shop) -> None:
@@ -545,58 +430,3 @@ async def test_everybody_can_use_the_form(page: Page, api: Sdk) -> None:
     await expect(challenge(page).get_by_role("button", name="Complete")).to_be_focused()
     bank = next(frame for frame in page.frames if "/_sandbox/authenticate" in frame.url)
     assert await form_problems(bank) == []
-
-
-def pay_form(page: Page) -> Locator:
-    return page.get_by_role("button", name="Pay ")
-
-
-async def test_the_hosted_invoice(open_page: OpenPage, api: Sdk, sandbox: Box) -> None:
-    customer = api.v1.customers.create({"name": "Jenny Rosen", "email": "jenny@example.com"})
-    api.v1.invoice_items.create({"customer": customer.id, "amount": 1900, "currency": "eur", "description": "Workshop"})
-    draft = api.v1.invoices.create(
-        {"customer": customer.id, "collection_method": "send_invoice", "days_until_due": 14,
-         "pending_invoice_items_behavior": "include"}
-    )  # fmt: skip
-    invoice = api.v1.invoices.finalize_invoice(draft.id)
-    page = await open_page()
-    await page.goto(invoice.hosted_invoice_url)
-    await expect(page.get_by_role("heading", name=invoice.number)).to_be_visible()
-    await expect(page.get_by_role("cell", name="Workshop")).to_be_visible()
-    await expect(page.get_by_text("Open", exact=True)).to_be_visible()
-    await expect(pay_form(page)).to_be_enabled()
-    await fill(form(page), "4000000000000002")
-    await pay_form(page).click()
-    await expect(page.get_by_role("alert")).to_have_text("Your card was declined.")
-    await fill(form(page), ALWAYS_3DS)
-    await pay_form(page).click()
-    await challenge(page).get_by_role("button", name="Complete").click()
-    await expect(page.get_by_text("This invoice is paid. Thank you.")).to_be_visible()
-    assert api.v1.invoices.retrieve(invoice.id).status == "paid"
-    await page.get_by_role("link", name="Print view").click()
-    assert page.url == invoice.invoice_pdf
-    await expect(page.get_by_text("The sandbox makes no PDF files.")).to_be_visible()
-
-
-async def test_an_invoice_by_bank_debit(open_page: OpenPage, api: Sdk, sandbox: Box) -> None:
-    customer = api.v1.customers.create({"email": "jenny@example.com"})
-    api.v1.invoice_items.create({"customer": customer.id, "amount": 1900, "currency": "usd"})
-    draft = api.v1.invoices.create(
-        {"customer": customer.id, "pending_invoice_items_behavior": "include", "auto_advance": False,
-         "payment_settings": {"payment_method_types": ["us_bank_account"]}}
-    )  # fmt: skip
-    invoice = api.v1.invoices.finalize_invoice(draft.id)
-    page = await open_page("phone", dark=True)
-    await page.goto(invoice.hosted_invoice_url)
-    await expect(pay_form(page)).to_be_enabled()
-    assert await accessibility_problems(page) == []
-    frame = form(page)
-    await frame.get_by_label("Full name").fill("Jenny Rosen")
-    await frame.get_by_label("Email").fill("jenny@example.com")
-    await frame.get_by_label("Routing number").fill("110000000")
-    await frame.get_by_label("Account number").fill("000123456789")
-    await pay_form(page).click()
-    await expect(page.get_by_text("Your bank has been asked for the payment.")).to_be_visible()
-    sandbox.advance(60)
-    await page.reload()
-    await expect(page.get_by_text("This invoice is paid. Thank you.")).to_be_visible()
