@@ -11,14 +11,29 @@ import pytest
 import pytest_asyncio
 
 import system
+from simulation.report import TOLD
 from system import VERSIONS, MakeDatabase, System, running_system
 from tallystick.platform.embedded_postgres import EmbeddedPostgres
 from tallystick.platform.migrate import migrate
+
+_TOLD: list[str] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What looks back on the whole run comes last."""
     items.sort(key=lambda item: item.path.name == "test_recorded_shapes.py")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call":
+        _TOLD.extend(line for name, lines in report.user_properties if name == TOLD for line in lines)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _TOLD:
+        terminalreporter.section("simulation")
+        for line in _TOLD:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)

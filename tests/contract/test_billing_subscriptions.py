@@ -415,3 +415,21 @@ class TestPausedStatus:
         assert api.v1.invoices.retrieve(held.latest_invoice).status == "void"
         use_card(api, clock.customer, "pm_card_visa")
         assert api.v1.subscriptions.resume(made.id).status == "active"
+
+    def test_a_resumption_that_is_paid_later(self, shared_box: Box, api: Sdk) -> None:
+        clock = Clock(shared_box, api, START, card=None)
+        made = clock.subscribe(
+            price(api), trial_period_days=2, trial_settings={"end_behavior": {"missing_payment_method": "pause"}}
+        )
+        clock.by(3 * DAY)
+        held = api.v1.subscriptions.resume(made.id)
+        api.v1.invoices.pay(held.latest_invoice, {"payment_method": use_card(api, clock.customer, "pm_card_visa")})
+        resumed = api.v1.subscriptions.retrieve(made.id)
+        assert (resumed.status, resumed.pending_update) == ("active", None)
+        # What changed is told by an event, all of it.
+        told = api.v1.events.list({"type": "customer.subscription.updated"}).data[0]
+        assert told.data.object["id"] == made.id
+        before = told.data.previous_attributes.to_dict()
+        assert before["status"] == "paused"
+        assert before["pending_update"]["expires_at"] == clock.now + 82_800
+        assert {"current_period_start", "current_period_end", "billing_cycle_anchor"} < set(before)

@@ -1,19 +1,22 @@
-"""Shows what the simulations measured, and with which seeds."""
+"""What the simulations tell goes with the reports of their tests; ../conftest.py shows it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
-from simulation.report import LINES
+from simulation.report import LINES, TOLD
 from system import MakeDatabase, System, running_system
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if LINES:
-        terminalreporter.section("simulation")
-        for line in LINES:
-            terminalreporter.write_line(line)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """The lines of a test go with its report, as it may have run in another process than the summary's."""
+    report = yield
+    if call.when == "call":
+        report.user_properties.append((TOLD, list(LINES)))
+        LINES.clear()
+    return report
 
 
 @pytest_asyncio.fixture

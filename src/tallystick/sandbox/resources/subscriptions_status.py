@@ -150,12 +150,14 @@ def _apply_pending(ctx: Context, subscription: Json, invoice: Json) -> bool:
     subscription.update(clone(waiting["target"]))
     subscription["_"].pop("pending")
     subscription["pending_update"] = None
+    if subscription["status"] == "paused":
+        # It is resumed in a moment, and one event tells all that it changed.
+        return True
     before = ctx.store.stored(subscription["id"])
     ctx.save(subscription)
     if not waiting["silent"]:
         ctx.emit("customer.subscription.pending_update_applied", subscription)
-    if subscription["status"] != "paused":
-        ctx.emit(UPDATED, subscription, before)
+    ctx.emit(UPDATED, subscription, before)
     replan(ctx, subscription)
     return True
 
