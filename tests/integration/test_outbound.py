@@ -47,9 +47,15 @@ class Heard:
         return str(self.fact["data"]["payment"]["id"])
 
 
+def _opened() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
 @dataclass
 class Receiver:
-    """A host application's endpoint: `answer` says with what status, after how long."""
+    """A host application's endpoint: `answer` says with what status, after how long, and not before `gate` is open."""
 
     url: str
     answer: Callable[[Heard], int] = lambda _: 204
@@ -59,6 +65,7 @@ class Receiver:
     heard: list[Heard] = field(default_factory=list)
     within: int = 0
     most_within: int = 0
+    gate: asyncio.Event = field(default_factory=_opened)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -74,6 +81,7 @@ class Receiver:
         self.within += 1
         self.most_within = max(self.within, self.most_within)
         await asyncio.sleep(self.delay_s)
+        await self.gate.wait()
         self.within -= 1
         status = self.answer(heard)
         await send({"type": "http.response.start", "status": status, "headers": self.headers})
@@ -251,10 +259,12 @@ async def test_a_later_fact_waits_for_the_earlier_one_and_other_objects_go_on(sy
 
 
 async def test_a_slow_receiver_holds_nobody_else_up(system: System) -> None:
-    async with listening(system, delay_s=2.5) as slow, listening(system) as fast:
+    async with listening(system) as slow, listening(system) as fast:
+        slow.receiver.gate.clear()
         payments = [(await system.pay(user=unique("ann"))).body["id"] for _ in range(8)]
         await until(lambda: all(fast.receiver.about(payment) for payment in payments), "the fast one has heard", 5)
         assert len(slow.receiver.heard) <= 4
+        slow.receiver.gate.set()
         await settled(system, slow)
         assert slow.receiver.most_within <= 4
         assert sorted(one.payment for one in slow.receiver.heard) == sorted(payments)

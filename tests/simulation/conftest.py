@@ -1,6 +1,6 @@
 """What the simulations tell goes with the reports of their tests; ../conftest.py shows it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 import pytest_asyncio
@@ -10,7 +10,9 @@ from system import MakeDatabase, System, running_system
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """The lines of a test go with its report, as it may have run in another process than the summary's."""
     report = yield
     if call.when == "call":
