@@ -6,7 +6,7 @@ at once, and gives way, field by field, to the rows of the events that tell the 
 order, in the end one change is one row, and all rows together lead to what the subscription shows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -26,6 +26,7 @@ __all__ = [
     "tracked",
     "unaccounted",
     "weave",
+    "without_missteps",
 ]
 
 Values = Mapping[str, Any]
@@ -39,7 +40,7 @@ TRACKED = (
 
 ENDING = (
     "status", "ended_at", "canceled_at", "cancel_at", "cancel_at_period_end", "cancellation_reason",
-    "cancellation_feedback", "cancellation_comment", "pending_update",
+    "cancellation_feedback", "cancellation_comment", "pending_update", "schedule",
 )  # fmt: skip
 """What the end of a subscription sets. Its event tells no old values: they are taken from the rows before it."""
 
@@ -257,6 +258,28 @@ def unaccounted(story: Sequence[HistoryRow], state: Values) -> tuple[dict[str, A
         if value != state[name]:
             old[name], new[name] = value, state[name]
     return old, new
+
+
+def without_missteps(story: Sequence[HistoryRow], state: Values) -> list[HistoryRow]:
+    """The rows, less what was only seen in an event's object and leads away from `state`, which is so for certain.
+
+    Of the events of one second the last that comes need not be the last that happened.
+    """
+    _, wrong = unaccounted(story, state)
+    straight = [kept for row in story if (kept := _less(row, wrong))]
+    _, still = unaccounted(straight, state)
+    missteps = wrong.keys() - still.keys()
+    return [kept for row in story if (kept := _less(row, missteps))]
+
+
+def _less(row: HistoryRow, names: Collection[str]) -> HistoryRow | None:
+    """A row that was only seen in an event's object, without these fields; any other as it is."""
+    values = row.new_values or {}
+    if not row.provisional or row.stripe_event_id is None or not any(name in values for name in names):
+        return row
+    new = {name: value for name, value in values.items() if name not in names}
+    old = row.old_values and {name: value for name, value in row.old_values.items() if name not in names}
+    return replace(row, old_values=old, new_values=new, action=action_of(old, new)) if new else None
 
 
 def _untold(row: HistoryRow, course: _Course) -> HistoryRow | None:

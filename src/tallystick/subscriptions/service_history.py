@@ -21,6 +21,7 @@ from tallystick.subscriptions.history import (
     tracked,
     unaccounted,
     weave,
+    without_missteps,
 )
 from tallystick.subscriptions.models import TERMINAL, HistoryRow, SubscriptionFacts, SubscriptionRow
 from tallystick.subscriptions.repository import SubscriptionRepository
@@ -79,16 +80,19 @@ class Chronicle:
             was = None if before is None or (told and told.old_values is None) else {n: before.get(n) for n in rest}
             self.fresh.append(self._row(new, fact, was, rest, provisional=True))
 
-    def repair(self, subscription_id: UUID, story: Sequence[HistoryRow]) -> list[HistoryRow]:
-        """What a fetch showed and no row leads to, as one row."""
+    def repaired(self, subscription_id: UUID, story: list[HistoryRow]) -> list[HistoryRow]:
+        """The story, less what a fetch showed to be none of it, and what it showed and no row leads to as one row."""
         if subscription_id not in self.fetched:
-            return []
+            return story
         row, fact = self.fetched[subscription_id]
-        old, new = unaccounted(story, tracked(row))
+        state = tracked(row)
+        story = without_missteps(story, state)
+        old, new = unaccounted(story, state)
         if not new:
-            return []
+            return story
         made = self._row(row, fact, old, new, provisional=True)
-        return [replace(made, performed_at=max([made.performed_at, *(other.performed_at for other in story)]))]
+        last = max([made.performed_at, *(other.performed_at for other in story)])
+        return [*story, replace(made, performed_at=last)]
 
     def _tell(self, row: SubscriptionRow, fact: SubscriptionFacts) -> HistoryRow | None:
         """The row that an event's own content makes, whatever the mirror shows."""
@@ -190,8 +194,7 @@ class SubscriptionHistorian:
         stories = await self._subscriptions.whole_stories(tx, list(fresh), list(moving))
         for subscription_id in sorted(fresh.keys() & stories.keys() | moving):
             known = stories.get(subscription_id, [])
-            story = weave(known, fresh.get(subscription_id, []))
-            story += chronicle.repair(subscription_id, story)
+            story = chronicle.repaired(subscription_id, weave(known, fresh.get(subscription_id, [])))
             by_id = {row.id: row for row in known}
             kept = {row.id for row in story}
             await self._subscriptions.delete_history(tx, [row.id for row in known if row.id not in kept])

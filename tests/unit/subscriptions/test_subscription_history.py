@@ -8,7 +8,15 @@ from uuid import UUID
 import pytest
 
 from tallystick.core.ids import new_id
-from tallystick.subscriptions.history import TRACKED, action_of, differences, leads_away, unaccounted, weave
+from tallystick.subscriptions.history import (
+    TRACKED,
+    action_of,
+    differences,
+    leads_away,
+    unaccounted,
+    weave,
+    without_missteps,
+)
 from tallystick.subscriptions.models import HistoryRow
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -206,3 +214,36 @@ def test_what_no_row_leads_to() -> None:
     assert unaccounted([made], {**state, "status": "active"}) == ({}, {})
     assert unaccounted([made], {**state, "status": "past_due"}) == ({"status": "active"}, {"status": "past_due"})
     assert unaccounted([], {**state, "status": "active"}) == (None, {"status": "active"})
+
+
+def test_what_an_event_of_the_same_second_showed_too_late_did_not_happen() -> None:
+    paused = {"pause_collection": {"behavior": "void"}}
+    state = {**dict.fromkeys(TRACKED), "items": [], "metadata": {}, "discounts": [], "cancel_at_period_end": False}
+    made = row(None, {"status": "active"})
+    told = row({"pause_collection": None}, paused, key="evt_1")
+    # A notice of before the pause came after it, and showed the subscription without.
+    seen = row(paused, {"pause_collection": None, "status": "trialing"}, key="seen:evt_2", provisional=True,
+               stripe_event_id="evt_2")  # fmt: skip
+    now = {**state, **paused, "status": "trialing"}
+    kept = without_missteps([made, told, seen], now)
+    assert values(kept) == [(None, {"status": "active"}), ({"pause_collection": None}, paused),
+                            ({}, {"status": "trialing"})]  # fmt: skip
+    assert unaccounted(kept, now) == ({}, {})
+
+
+def test_what_an_answer_showed_happened_though_it_is_undone() -> None:
+    state = {**dict.fromkeys(TRACKED), "items": [], "metadata": {}, "discounts": [], "cancel_at_period_end": False}
+    made = row(None, {"status": "active"})
+    asked = row({"cancel_at": None}, {"cancel_at": "t"}, provisional=True, request_key="k")
+    assert without_missteps([made, asked], {**state, "status": "active"}) == [made, asked]
+
+
+def test_the_end_lets_go_of_the_schedule() -> None:
+    made = row(None, {"status": "active"})
+    scheduled = row({"schedule": None}, {"schedule": "sub_sched_1"}, at=1)
+    end = row({}, {"status": "canceled", "schedule": None}, at=2)
+    answer = row({"status": "active", "schedule": "sub_sched_1"}, {"status": "canceled", "schedule": None}, at=2,
+                 provisional=True)  # fmt: skip
+    *_, ended = weave([made, scheduled, answer], [end])
+    assert ended.old_values == {"status": "active", "schedule": "sub_sched_1"}
+    assert not any(one.provisional for one in weave([made, scheduled, answer], [end]))
