@@ -159,6 +159,7 @@ class Lives:
         return f"{what}: {answer.status} {answer.body.get('code', answer.body.get('status'))}"
 
 
+@pytest.mark.timeout(900 if LONG else 180)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_lives_end_with_the_mirror_of_stripe(world: System, seed: int | None) -> None:
     chosen = secrets.randbelow(2**32) if seed is None else seed
