@@ -9,7 +9,7 @@ order, in the end one change is one row, and all rows together lead to what the 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -19,8 +19,10 @@ from tallystick.subscriptions.states import text_of
 __all__ = [
     "ENDING",
     "TRACKED",
+    "Step",
     "action_of",
     "differences",
+    "end_of",
     "leads_away",
     "told_values",
     "tracked",
@@ -207,12 +209,22 @@ class _Course:
         moments = {row.performed_at for row in rows if row.new_values and name in row.new_values}
         for moment in sorted(moments):
             changes = [row for row in rows if row.performed_at == moment and name in (row.new_values or {})]
-            value = _end_of(name, changes, value)
+            value = end_of(name, changes, value)
         return value
 
 
-def _end_of(name: str, changes: Sequence[HistoryRow], start: Any) -> Any:
-    """Where the changes of one second lead: to the value that is reached more often than it is left."""
+class Step(Protocol):
+    """What of a row says where it leads."""
+
+    @property
+    def old_values(self) -> Values | None: ...
+
+    @property
+    def new_values(self) -> Values | None: ...
+
+
+def end_of(name: str, changes: Sequence[Step], start: Any) -> Any:
+    """Where the changes of one second lead a field: to the value that is reached more often than it is left."""
     new = [row.new_values[name] for row in changes if row.new_values]
     if len(new) == 1:
         return new[0]

@@ -21,6 +21,9 @@ from tallystick.subscriptions.models import HistoryRow
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SUBSCRIPTION = UUID(int=1)
+EMPTY: dict[str, Any] = {
+    **dict.fromkeys(TRACKED), "items": [], "metadata": {}, "discounts": [], "cancel_at_period_end": False,
+}  # fmt: skip
 
 
 def item(price: str = "price_1", quantity: int = 1) -> dict[str, Any]:
@@ -218,13 +221,12 @@ def test_what_no_row_leads_to() -> None:
 
 def test_what_an_event_of_the_same_second_showed_too_late_did_not_happen() -> None:
     paused = {"pause_collection": {"behavior": "void"}}
-    state = {**dict.fromkeys(TRACKED), "items": [], "metadata": {}, "discounts": [], "cancel_at_period_end": False}
     made = row(None, {"status": "active"})
     told = row({"pause_collection": None}, paused, key="evt_1")
     # A notice of before the pause came after it, and showed the subscription without.
     seen = row(paused, {"pause_collection": None, "status": "trialing"}, key="seen:evt_2", provisional=True,
                stripe_event_id="evt_2")  # fmt: skip
-    now = {**state, **paused, "status": "trialing"}
+    now = {**EMPTY, **paused, "status": "trialing"}
     kept = without_missteps([made, told, seen], now)
     assert values(kept) == [(None, {"status": "active"}), ({"pause_collection": None}, paused),
                             ({}, {"status": "trialing"})]  # fmt: skip
@@ -232,10 +234,9 @@ def test_what_an_event_of_the_same_second_showed_too_late_did_not_happen() -> No
 
 
 def test_what_an_answer_showed_happened_though_it_is_undone() -> None:
-    state = {**dict.fromkeys(TRACKED), "items": [], "metadata": {}, "discounts": [], "cancel_at_period_end": False}
     made = row(None, {"status": "active"})
     asked = row({"cancel_at": None}, {"cancel_at": "t"}, provisional=True, request_key="k")
-    assert without_missteps([made, asked], {**state, "status": "active"}) == [made, asked]
+    assert without_missteps([made, asked], {**EMPTY, "status": "active"}) == [made, asked]
 
 
 def test_the_end_lets_go_of_the_schedule() -> None:
