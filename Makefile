@@ -37,7 +37,7 @@ test-browser: setup-test ## Run the tests in a browser (ARGS="-k declines"); `ma
 	$(BIN)/pytest tests/browser $(ARGS)
 
 screenshots: setup-test ## Take the pictures of docs/images again
-	$(BIN)/pytest tests/browser/screenshots.py tests/browser/screenshots_billing.py $(ARGS)
+	$(BIN)/pytest tests/browser/screenshots*.py $(ARGS)
 
 bench: setup-test ## Measure (results in bench/)
 	$(BIN)/python -m bench $(ARGS)

@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import ingest, reads
+from bench import console, importing, ingest, pages, reads
 
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "ingest": ingest.main,
     "entitlements": lambda options: reads.main(["entitlements", *options]),
     "products": lambda options: reads.main(["products", *options]),
+    "import": importing.main,
+    "pages": pages.main,
+    "console": console.main,
 }
 
 

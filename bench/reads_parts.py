@@ -12,7 +12,7 @@ import jwt
 
 from bench.ingest_parts import Client, load, settings_for
 
-__all__ = ["READS", "run_floor", "run_load", "run_ours", "seed"]
+__all__ = ["READS", "Reader", "run_floor", "run_load", "run_ours", "seed"]
 
 READS = {"entitlements": "GET /api/entitlements", "products": "GET /api/products"}
 _USERS, _ASKING, _PRODUCTS, _FEATURES = 20_000, 300, 20, 4
@@ -118,7 +118,7 @@ def run_floor(port: int, url: str) -> None:
     _serve(Starlette(routes=routes), port, lifespan="off")
 
 
-class _Reader(Client):
+class Reader(Client):
     """A client that reads answers of any shape."""
 
     def is_whole(self, head: bytes, body: bytes) -> bool:
@@ -130,7 +130,7 @@ def run_load(what: str, kind: str, port: int, connections: int, requests: int) -
     """Send `requests` over `connections`, by some hundred users in turn."""
     import uvloop
 
-    print(json.dumps(asdict(uvloop.run(load(port, connections, _requests(what, kind, requests), _Reader)))))
+    print(json.dumps(asdict(uvloop.run(load(port, connections, _requests(what, kind, requests), Reader)))))
 
 
 def _requests(what: str, kind: str, requests: int) -> Sequence[bytes]:

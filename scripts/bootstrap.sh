@@ -2,7 +2,7 @@
 # Set up .venv from the committed lock, or do nothing when it is up to date.
 #
 #   scripts/bootstrap.sh        what `tallystick dev` needs
-#   scripts/bootstrap.sh test   what the checks and tests need, too: also a Chromium, where there is none
+#   scripts/bootstrap.sh test   what the checks and tests need, too: also a Chromium and promtool, where there are none
 #
 # PYTHON=/path/to/python chooses the interpreter. Needs nothing but Python 3.11 or later.
 set -eu
@@ -37,10 +37,33 @@ ensure_browser() {
   fi
 }
 
+# promtool, which tests the alerts: out of Debian's package of Prometheus, without the service. Where it cannot be had,
+# its test is skipped.
+ensure_promtool() {
+  if [ -x "$venv/bin/promtool" ] || command -v promtool >/dev/null 2>&1; then return; fi
+  if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-deb >/dev/null 2>&1; then return; fi
+  say "Fetching promtool for the tests of the alerts ..."
+  fetched=$(mktemp -d)
+  (
+    cd "$fetched"
+    apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }
+    dpkg-deb -x prometheus_*.deb .
+  ) >/dev/null 2>&1 && cp "$fetched/usr/bin/promtool" "$venv/bin/promtool" ||
+    say "promtool could not be fetched; its test will be skipped."
+  rm -rf "$fetched"
+}
+
+ensure_tools() {
+  if [ "$wanted" = test ]; then
+    ensure_browser
+    ensure_promtool
+  fi
+}
+
 # A virtual environment does not survive being moved, so the folder is part of the stamp.
 stamp="$set_of $(cat "$lock" pyproject.toml scripts/bootstrap.sh scripts/uv.txt | cksum) $(pwd)"
 if [ -x "$python" ] && [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ]; then
-  if [ "$wanted" = test ]; then ensure_browser; fi
+  ensure_tools
   exit 0
 fi
 
@@ -112,5 +135,5 @@ if ! by_uv; then
 fi
 "$python" -m compileall -q src/tallystick || true
 printf '%s' "$stamp" >"$venv/stamp"
-if [ "$wanted" = test ]; then ensure_browser; fi
+ensure_tools
 say "Done."

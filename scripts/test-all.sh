@@ -19,8 +19,9 @@ find_postgres_15() {
 
 postgres=$(find_postgres_15)
 
-echo "Long simulations" >&2
-TALLYSTICK_LONG=1 .venv/bin/pytest -n 2 --dist loadfile tests/simulation
+echo "What is long: more simulations, an outage of three days, 100,000 objects imported" >&2
+TALLYSTICK_LONG=1 .venv/bin/pytest -n 2 --dist loadfile tests/simulation tests/integration/reconciliation \
+  tests/integration/test_invoices_disorder.py
 
 echo "PostgreSQL 15 ($postgres)" >&2
 TALLYSTICK_PG_BIN=$postgres .venv/bin/pytest -n 2 --dist loadfile tests/integration tests/simulation

@@ -26,7 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call":
-        _TOLD.extend(line for name, lines in report.user_properties if name == TOLD for line in lines)
+        for name, lines in report.user_properties:
+            if name == TOLD and isinstance(lines, list):
+                _TOLD.extend(lines)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

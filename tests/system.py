@@ -142,6 +142,9 @@ def settings_for(database_url: str, *, sandbox_url: str, api_url: str, smtp_port
             "LOG_LEVEL": "error",
             "WEBHOOK_RETRY_DELAY": "50",
             "STRIPE_BACKGROUND_RATE": "100",
+            "ALERTS_BUILT_IN": "false",
+            # The list of events is followed only where a test asks for it.
+            "EVENT_CATCH_UP_S": "2" if "STRIPE_EVENT_POLLING" in changes else "0",
             **changes,
         }
     )
@@ -195,6 +198,7 @@ class System:
     pool: "asyncpg.Pool[Any]"
     mails: list[Mail]
     _stops: list[tuple[asyncio.Event, asyncio.Task[None]]] = field(default_factory=list)
+    _api: "contextlib.AbstractAsyncContextManager[None] | None" = None
 
     # The API
 
@@ -339,6 +343,18 @@ class System:
         )
         return ", ".join(row["what"] for row in rows)
 
+    # The API's server
+
+    async def start_api(self) -> None:
+        self._api = serving(create_app(self.settings), int(self.api_url.rpartition(":")[2]))
+        await self._api.__aenter__()
+
+    async def stop_api(self) -> None:
+        """Nothing listens any more, until it is started again: what is under way is answered first."""
+        api, self._api = self._api, None
+        if api is not None:
+            await api.__aexit__(None, None, None)
+
     # Workers
 
     def start_worker(self) -> None:
@@ -401,12 +417,13 @@ async def running_system(
         if workers:
             # Without anybody who works, the clock would wait for ever.
             await system.sandbox("PUT", "/_sandbox/application", {"url": api_url})
-        async with serving(create_app(settings), api_port):
-            for _ in range(workers):
-                system.start_worker()
-            yield system
-            await system.stop_workers()
+        await system.start_api()
+        for _ in range(workers):
+            system.start_worker()
+        yield system
+        await system.stop_workers()
     finally:
+        await system.stop_api()
         await http.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(pool.close(), 5)

@@ -101,6 +101,11 @@ class Billing:
         found = self.page.get_by_role("button", name=name, exact=True)
         await found.or_(self.page.get_by_role("link", name=name, exact=True)).first.click()
 
+    async def code(self, code: str, button: str) -> None:
+        """Type a promotion code, and see what it takes off."""
+        await self.page.get_by_label("Promotion code").fill(code)
+        await self.press(button)
+
     async def sees(self, title: str) -> None:
         """Wait until the page's heading is `title`."""
         await expect(self.page.locator("h1")).to_have_text(title)
@@ -139,6 +144,11 @@ class Billing:
         await self.system.quiet()
         rows = (await self.system.call("GET", "/api/subscriptions", user=self.user)).body["data"]
         return dict(rows[0])
+
+    async def scheduled(self) -> list[dict[str, Any]]:
+        """What it becomes when its period ends: prices, and how many of each."""
+        answer = await self.system.call("GET", f"/api/subscriptions/{(await self.state())['id']}", user=self.user)
+        return list((answer.body["scheduled_change"] or {"items": []})["items"])
 
     async def history(self) -> list[str]:
         """What happened to it, oldest first."""

@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 
 from system import System
 
-__all__ = ["CARDS", "Checkout", "make_session", "make_subscription_session"]
+__all__ = ["CARDS", "Checkout", "make_session", "make_subscription_session", "payments_of", "shop", "taken"]
 
 CARDS = {
     "visa": "4242424242424242",
@@ -42,6 +42,47 @@ async def make_subscription_session(
     assert answer.status == 201, answer.body
     made: dict[str, Any] = answer.body
     return made
+
+
+async def shop(page: Page) -> None:
+    """Let the application's own page be one that answers."""
+    await page.route("http://shop.test/**", lambda route: route.fulfill(body="<h1>Shop</h1>", content_type="text/html"))
+
+
+async def payments_of(system: System, user: str) -> list[str]:
+    """The statuses of a user's payments, when all is quiet."""
+    await system.quiet()
+    rows = await system.fetch(
+        "SELECT p.status FROM payments p JOIN users u ON u.id = p.user_id WHERE u.external_id = $1", user
+    )
+    return [row["status"] for row in rows]
+
+
+async def taken(system: System, user: str) -> list[int]:
+    """What was taken from a user, oldest first: by our own record, and just so at Stripe."""
+    await system.quiet()
+    rows = await system.fetch(
+        """
+        SELECT c.stripe_charge_id, c.amount, p.stripe_payment_intent_id
+        FROM charges c JOIN payments p ON p.id = c.payment_id JOIN users u ON u.id = p.user_id
+        WHERE u.external_id = $1 AND c.status = 'succeeded' AND p.status = 'succeeded' ORDER BY c.created_at, c.id
+        """,
+        user,
+    )
+    customer = await system.value(
+        "SELECT c.stripe_customer_id FROM customers c JOIN users u ON u.id = c.user_id WHERE u.external_id = $1", user
+    )
+    if customer is None:
+        assert not rows
+        return []
+    found = [
+        [one["id"] for one in (await system.stripe(f"/v1/{kind}?customer={customer}&limit=100"))["data"]
+         if one["status"] == "succeeded"]
+        for kind in ("charges", "payment_intents")
+    ]  # fmt: skip
+    assert sorted(found[0]) == sorted(row["stripe_charge_id"] for row in rows)
+    assert sorted(found[1]) == sorted(row["stripe_payment_intent_id"] for row in rows)
+    return [row["amount"] for row in rows]
 
 
 class Checkout:

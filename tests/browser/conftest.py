@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 import system as system_module
+from browser.billing import Catalogue, catalogue
 from browser.checkout import CARDS
-from browser.watching import OpenPage as OpenPage
-from browser.watching import Recorder, Watch
+from browser.watching import SIZES, OpenPage, Recorder, Watch
 from system import MakeDatabase, System, running_system
 
 _ARGUMENTS = [
@@ -27,7 +27,6 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SIZES = {"desktop": (1200, 800), "phone": (390, 844)}
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -65,12 +64,23 @@ async def recorded_system(
     recorder.check_no_card_number(CARDS.values())
 
 
+@pytest_asyncio.fixture(scope="module")
+async def prices(system: System) -> Catalogue:
+    """Plans of the module's system."""
+    return await catalogue(system)
+
+
 @pytest_asyncio.fixture
 async def watch() -> AsyncIterator[Watch]:
     """What the test's pages complained of; `watch.expect("…")` takes what has to come."""
     found = Watch()
     yield found
     found.check()
+
+
+async def without_pictures(route: Route) -> None:
+    """As a browser whose user has switched pictures off."""
+    await (route.abort("blockedbyclient") if route.request.resource_type == "image" else route.fallback())
 
 
 @pytest_asyncio.fixture
@@ -83,6 +93,7 @@ async def open_page(browser: Browser, watch: Watch) -> AsyncIterator[OpenPage]:
         dark: bool = False,
         locale: str = "en-US",
         script: bool = True,
+        pictures: bool = True,
         beside: Page | None = None,
     ) -> Page:
         if beside is not None:
@@ -101,6 +112,8 @@ async def open_page(browser: Browser, watch: Watch) -> AsyncIterator[OpenPage]:
             contexts.append(context)
             page = await context.new_page()
         watch.over(page)
+        if not pictures:
+            await page.route("**/*", without_pictures)
         return page
 
     yield open_one

@@ -3,29 +3,24 @@
 They are taken as tests are, so that a page that complains gives none.
 """
 
-import importlib
-import io
-import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
 from browser.checkout import Checkout, make_session, make_subscription_session
+from browser.pictures import LOOKS, shoot
 from browser.watching import OpenPage, Watch
 from subscribing import plan, promotion_code, subscribed
 from system import System, unique
 
-FOLDER = Path(os.environ.get("TALLYSTICK_SCREENSHOTS", "docs/images"))
 SETTINGS = {
     "BRAND_NAME": "Acme Tea",
     "TERMS_URL": "http://shop.test/terms",
     "PRIVACY_URL": "http://shop.test/privacy",
     "CHECKOUT_RETURN_URLS": "http://shop.test",
 }
-LOOKS = [("desktop", False), ("desktop", True), ("phone", False), ("phone", True)]
 Act = Callable[[System, Page, dict[str, Any]], Awaitable[None]]
 
 
@@ -43,6 +38,13 @@ async def challenged(system: System, page: Page, session: dict[str, Any]) -> Non
     checkout = await Checkout(page, session["url"]).open()
     await checkout.pay("3D Secure")
     await expect(page.frame_locator("dialog iframe").get_by_role("button", name="Complete")).to_be_visible()
+
+
+async def offline(system: System, page: Page, session: dict[str, Any]) -> None:
+    checkout = await Checkout(page, session["url"]).open()
+    await page.route("**/start", lambda route: route.abort("connectionrefused"))
+    await checkout.pay()
+    await expect(page.locator("#progress")).to_contain_text("The connection was lost")
 
 
 async def complete(system: System, page: Page, session: dict[str, Any]) -> None:
@@ -80,13 +82,13 @@ async def missing(system: System, page: Page, session: dict[str, Any]) -> None:
 
 
 STATES: dict[str, Act] = {act.__name__: act for act in (
-    opened, declined, challenged, complete, processing, expired, canceled, missing
+    opened, declined, challenged, offline, complete, processing, expired, canceled, missing
 )}  # fmt: skip
 
 
 @pytest.mark.parametrize("state", STATES)
 async def test_checkout(system: System, open_page: OpenPage, watch: Watch, state: str) -> None:
-    watch.expect("status of 404")
+    watch.expect("status of 404|ERR_CONNECTION_REFUSED")
     for size, dark in LOOKS:
         await picture(system, await open_page(size, dark=dark), f"checkout-{state}", size, dark=dark, act=STATES[state])
 
@@ -167,20 +169,3 @@ async def picture(system: System, page: Page, name: str, size: str, *, dark: boo
     session = await make_session(system, user=user, amount=4200, **urls)
     await act(system, page, {**session, "user": user})
     await shoot(page, name, size, dark=dark, full_page=act is not challenged)
-
-
-async def shoot(page: Page, name: str, size: str, *, dark: bool, full_page: bool = True) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    image = await page.screenshot(full_page=full_page, animations="disabled", caret="hide")
-    (FOLDER / f"{name}-{size}-{'dark' if dark else 'light'}.png").write_bytes(smaller(image))
-
-
-def smaller(image: bytes) -> bytes:
-    """The picture in 256 colours where Pillow is installed, else as it is."""
-    try:
-        pillow: Any = importlib.import_module("PIL.Image")
-    except ImportError:
-        return image
-    out = io.BytesIO()
-    pillow.open(io.BytesIO(image)).convert("RGB").quantize(256).save(out, "PNG", optimize=True)
-    return out.getvalue()

@@ -1,14 +1,14 @@
 """Pictures of the billing pages for docs/images: part of `make screenshots`."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
-from browser.billing import Billing, Catalogue, catalogue, customer, fail_renewal
-from browser.screenshots import FOLDER, LOOKS, smaller
+from browser.billing import Billing, Catalogue, customer, fail_renewal
+from browser.pictures import FEW, LOOKS, shoot
 from browser.watching import OpenPage, Watch
+from subscribing import promotion_code
 from system import System, unique
 
 SETTINGS = {
@@ -18,13 +18,7 @@ SETTINGS = {
     "CHECKOUT_RETURN_URLS": "http://shop.test",
     "BILLING_LOGIN_URL": "http://shop.test/login",
 }
-FEW = [LOOKS[0], LOOKS[3]]
 Act = Callable[[Billing], Awaitable[None]]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def prices(system: System) -> AsyncIterator[Catalogue]:
-    yield await catalogue(system)
 
 
 async def home(tab: Billing) -> None:
@@ -40,6 +34,33 @@ async def preview(tab: Billing) -> None:
     await tab.page.get_by_role("radio", name="$29.00 per month").check()
     await tab.press("See what it costs")
     await tab.sees("Your new plan")
+
+
+async def later(tab: Billing) -> None:
+    await plans(tab)
+    await tab.page.get_by_role("radio", name="$29.00 per month").check()
+    await tab.page.get_by_role("radio", name="when this period ends").check()
+    await tab.press("See what it costs")
+    await tab.sees("Your new plan")
+
+
+async def scheduled(tab: Billing) -> None:
+    if await tab.page.locator(".plan__later").count() == 0:
+        await later(tab)
+        await tab.page.get_by_role("button", name="Change the plan on").click()
+        await tab.is_told("Your change is set")
+
+
+async def code(tab: Billing) -> None:
+    await tab.page.goto(await tab.subscription_path("code"))
+    await tab.code("TEATIME", "See what it takes off")
+    await expect(tab.page.locator(".lines")).to_contain_text("$6.75")
+
+
+async def no_code(tab: Billing) -> None:
+    await tab.page.goto(await tab.subscription_path("code"))
+    await tab.code("TEATME", "See what it takes off")
+    await tab.is_warned("This promotion code cannot be used")
 
 
 async def cancel(tab: Billing) -> None:
@@ -73,13 +94,20 @@ async def outside(tab: Billing) -> None:
 
 @pytest.mark.parametrize(
     ("act", "looks"),
-    [(home, LOOKS), (preview, LOOKS), *((act, FEW) for act in (plans, cancel, pause, method, invoice, outside))],
+    [
+        (home, LOOKS),
+        (preview, LOOKS),
+        *((act, FEW) for act in (plans, later, scheduled, code, no_code, cancel, pause, method, invoice, outside)),
+    ],
 )
 async def test_subscribed(
-    system: System, open_page: OpenPage, prices: Catalogue, act: Act, looks: list[tuple[str, bool]]
+    system: System, open_page: OpenPage, watch: Watch, prices: Catalogue, act: Act, looks: list[tuple[str, bool]]
 ) -> None:
+    watch.expect("status of 422")
+    if act is code:
+        await promotion_code(system, "TEATIME")
     user, _ = await customer(system, prices["small"])
-    await pictures(system, open_page, user, act.__name__, act, looks)
+    await pictures(system, open_page, user, act.__name__.replace("_", "-"), act, looks)
 
 
 async def test_overdue(system: System, open_page: OpenPage, prices: Catalogue) -> None:
@@ -111,6 +139,16 @@ async def test_other_states(system: System, open_page: OpenPage, watch: Watch, p
     await pictures(system, open_page, user, state, home, FEW)
 
 
+async def test_subscribe(system: System, open_page: OpenPage, prices: Catalogue) -> None:
+    await promotion_code(system, "FIRST")
+
+    async def act(tab: Billing) -> None:
+        await tab.page.goto(f"{system.api_url}/billing/subscribe?price={prices['small']}&promotion_code=FIRST")
+        await expect(tab.page.locator(".preview__due")).to_contain_text("$6.75")
+
+    await pictures(system, open_page, unique("buyer"), "subscribe", act, FEW)
+
+
 @pytest.mark.parametrize("locale", ["de", "ja"])
 async def test_languages(system: System, open_page: OpenPage, prices: Catalogue, locale: str) -> None:
     user, _ = await customer(system, prices["small"])
@@ -127,11 +165,9 @@ async def pictures(
     looks: list[tuple[str, bool]],
     **wanted: str,
 ) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for size, dark in looks:
         tab = await Billing(system, await open_page(size, dark=dark), user).open(
             return_url="http://shop.test/account", **wanted
         )
         await act(tab)
-        image = await tab.page.screenshot(full_page=True, animations="disabled", caret="hide")
-        (FOLDER / f"billing-{name}-{size}-{'dark' if dark else 'light'}.png").write_bytes(smaller(image))
+        await shoot(tab.page, f"billing-{name}", size, dark=dark)

@@ -4,16 +4,15 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Request, Route, expect
+from playwright.async_api import Request, Route, expect
 
-from browser.checkout import Checkout, make_subscription_session
-from browser.watching import OpenPage, Watch, accessibility_problems
+from browser.checkout import Checkout, make_subscription_session, shop, taken
+from browser.watching import AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
 from subscribing import at_stripe, plan, post, subscribed
 from system import System, unique
 
 SETTINGS = {"CHECKOUT_RETURN_URLS": "http://shop.test", "TERMS_URL": "http://shop.test/terms"}
 SUCCESS = "http://shop.test/thanks?order=7"
-SIZES = pytest.mark.parametrize("size", ["desktop", "phone"])
 End = tuple[list[str], list[int], bool]
 """What became of it: see `ended`."""
 PAID: End = (["active"], [1500], True)
@@ -32,25 +31,13 @@ async def ready(
 
 async def ended(system: System, user: str) -> End:
     """The statuses of a user's subscriptions at Stripe, the payments that went through, and whether a card is kept."""
-    await system.quiet()
-    rows = await system.fetch(
-        """
-        SELECT p.amount FROM payments p JOIN users u ON u.id = p.user_id
-        WHERE u.external_id = $1 AND p.status = 'succeeded'
-        """,
-        user,
-    )
+    amounts = await taken(system, user)
     found = await at_stripe(system, user)
     kept = bool(found) and all(one["default_payment_method"] for one in found)
-    return [one["status"] for one in found], [int(row["amount"]) for row in rows], kept
+    return [one["status"] for one in found], amounts, kept
 
 
-async def shop(page: Page) -> None:
-    """Let the application's own page be one that answers."""
-    await page.route("http://shop.test/**", lambda route: route.fulfill(body="<h1>Shop</h1>", content_type="text/html"))
-
-
-@SIZES
+@AT_EACH_WIDTH
 async def test_a_trial_saves_a_card_and_charges_nothing(system: System, open_page: OpenPage, size: str) -> None:
     urls = {"success_url": SUCCESS, "cancel_url": "http://shop.test/cart"}
     checkout, user = await ready(system, open_page, size, days=14, quantity=3, **urls)
@@ -60,9 +47,7 @@ async def test_a_trial_saves_a_card_and_charges_nothing(system: System, open_pag
     await expect(page.get_by_text("Due today")).to_be_visible()
     await expect(page.get_by_role("link", name="accept the terms")).to_be_visible()
     await expect(checkout.button).to_have_text("Start your free trial")
-    assert await accessibility_problems(page) == []
-    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide == 0
+    await check_page(page)
     await checkout.pay("declined")
     await checkout.is_told(DECLINED)
     await checkout.pay()
@@ -75,10 +60,10 @@ async def test_a_trial_saves_a_card_and_charges_nothing(system: System, open_pag
     assert await ended(system, user) == TRIED
     await page.goto(checkout.url)
     await checkout.sees("Your free trial has begun")
-    assert await accessibility_problems(page) == []
+    await check_page(page)
 
 
-@SIZES
+@AT_EACH_WIDTH
 async def test_decline_after_decline_and_then_it_is_paid(system: System, open_page: OpenPage, size: str) -> None:
     checkout, user = await ready(system, open_page, size)
     await expect(checkout.button).to_have_text("Subscribe and pay $15.00")
@@ -86,13 +71,13 @@ async def test_decline_after_decline_and_then_it_is_paid(system: System, open_pa
         await checkout.pay(card)
         await checkout.is_told(words)
         await expect(checkout.problem).to_be_focused()
-    assert await accessibility_problems(checkout.page) == []
+    await check_page(checkout.page)
     # Whoever loads the page again is told what happened before.
     await checkout.open()
     await checkout.is_told("did not have enough funds")
     await checkout.pay()
     await checkout.sees("You are subscribed")
-    assert await accessibility_problems(checkout.page) == []
+    await check_page(checkout.page)
     assert await ended(system, user) == PAID
 
 
@@ -194,7 +179,7 @@ async def test_who_is_subscribed_already_is_shown_the_way(system: System, open_p
     watch.expect("status of 409")
     await checkout.pay()
     await checkout.is_told("You have a subscription with Acme already")
-    assert await accessibility_problems(checkout.page) == []
+    await check_at_each_width(checkout.page)
     link = checkout.page.get_by_role("link", name="Go to your billing page")
     await expect(link).to_have_attribute("href", "/billing")
     assert (await ended(system, user))[0] == ["active"]
@@ -207,7 +192,7 @@ async def test_what_has_changed_is_shown_before_it_is_paid(system: System, open_
     await checkout.pay()
     await checkout.is_told("What is due has changed")
     await expect(checkout.button).to_have_text("Subscribe and pay $10.00")
-    assert await accessibility_problems(checkout.page) == []
+    await check_at_each_width(checkout.page)
     await checkout.pay()
     await checkout.sees("You are subscribed")
     assert await ended(system, user) == (["active"], [1000], True)
@@ -223,7 +208,7 @@ async def test_a_card_that_is_saved_pays_later_without_a_form(system: System, op
     checkout = await Checkout(await open_page("phone"), session["url"]).open()
     await expect(checkout.page.get_by_text("Visa •••• 4242")).to_be_visible()
     await expect(checkout.page.locator("iframe")).to_have_count(0)
-    assert await accessibility_problems(checkout.page) == []
+    await check_at_each_width(checkout.page)
     await checkout.button.click()
     await checkout.sees("Your free trial has begun")
     assert (await ended(system, user))[:2] == (["trialing"], [])

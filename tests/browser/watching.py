@@ -6,12 +6,26 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
+import pytest
 from playwright.async_api import ConsoleMessage, Frame, Page
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tallystick.core.checks import holds_card_number
 
-__all__ = ["OpenPage", "Recorder", "Watch", "accessibility_problems"]
+__all__ = [
+    "AT_EACH_WIDTH",
+    "SIZES",
+    "OpenPage",
+    "Recorder",
+    "Watch",
+    "accessibility_problems",
+    "check_at_each_width",
+    "check_page",
+    "weight_of",
+]
+
+SIZES = {"desktop": (1200, 800), "phone": (390, 844)}
+AT_EACH_WIDTH = pytest.mark.parametrize("size", list(SIZES))
 
 OpenPage = Callable[..., Awaitable[Page]]
 """Opens a page: `await open_page("phone", dark=True, locale="de")`; what it logs is watched until the test ends."""
@@ -87,7 +101,8 @@ class Recorder:
 
 async def accessibility_problems(page: Page | Frame, exclude: Sequence[str] = ("iframe",)) -> list[str]:
     """What axe finds wrong with a page: rule and place. Frames of another origin are their owner's."""
-    await page.evaluate(_AXE)
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(_AXE)
     outcome: dict[str, Any] = await page.evaluate(
         "(exclude) => axe.run({exclude}, {resultTypes: ['violations']})", [[part] for part in exclude]
     )
@@ -96,3 +111,31 @@ async def accessibility_problems(page: Page | Frame, exclude: Sequence[str] = ("
         for rule in outcome["violations"]
         for node in rule["nodes"]
     ]
+
+
+async def check_page(page: Page) -> None:
+    """The page as it stands is accessible, and nothing of it sticks out."""
+    problems = await accessibility_problems(page)
+    assert not problems, "\n".join([page.url, *problems])
+    overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow == 0, page.url
+
+
+async def check_at_each_width(page: Page) -> None:
+    """The same on a desktop and on a phone."""
+    before = page.viewport_size
+    for width, height in SIZES.values():
+        await page.set_viewport_size({"width": width, "height": height})
+        await check_page(page)
+    if before is not None:
+        await page.set_viewport_size(before)
+
+
+async def weight_of(page: Page) -> int:
+    """The bytes of the page that is open and of all that it loaded to be drawn, as they are unpacked."""
+    weight: int = await page.evaluate(
+        """() => performance.getEntries()
+            .filter((entry) => ["navigation", "css", "img", "link", "script"].includes(entry.initiatorType))
+            .reduce((sum, entry) => sum + (entry.decodedBodySize || 0), 0)"""
+    )
+    return weight

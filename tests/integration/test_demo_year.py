@@ -259,6 +259,19 @@ def _masked(text: str) -> str:
     return " ".join(text.split())
 
 
+def test_its_timeline_is_the_same_story(told: Told, running_dev: RunningDev) -> None:
+    shown = running_dev.call("timeline", f"user:{told.user}", "--limit", "1000")
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    changes = re.findall(r" change +(\w+)", shown.stdout)
+    assert changes == [action for _, action, *_ in HISTORY]
+    access = re.findall(r" access\.(\w+) +(\w+)", shown.stdout)
+    assert sorted(access) == sorted((what, product) for _, what, product in ACCESS)
+    assert sum(" mail " in line for line in lines) == len(MAILS)
+    assert not re.findall(r"✗ (?!access)", shown.stdout)
+
+
 async def test_a_difference_between_the_halves_is_seen(
     told: Told, running_dev: RunningDev, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -288,6 +301,23 @@ async def test_the_newest_version_with_webhooks_in_disorder_tells_the_same(tmp_p
             assert told.text.rstrip().splitlines()[-2].strip() == "The two halves match."
             spoken = "SELECT DISTINCT payload ->> 'api_version' FROM webhook_events WHERE source = 'webhook'"
             assert [row[0] for row in await told.sql.fetch(spoken)] == [NEWEST]
+            assert_rebuilt(dev)
+
+
+def assert_rebuilt(dev: RunningDev) -> None:
+    """The mirror of the year comes out of its events once more, row by row; also after all were applied again."""
+    again = dev.call("events", "replay", "--all", "--yes")
+    assert again.returncode == 0, again.stderr
+    # It comes back when all is applied.
+    assert dev.call("clock", "advance", "1s").returncode == 0
+    rebuilt = dev.call("rebuild", "--into", "again", "--json")
+    whole = json.loads(rebuilt.stdout)
+    assert (whole["differences"], whole["failures"], whole["different"]) == ([], [], 0)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    rows = {table["table"]: table["rows"] for table in whole["tables"]}
+    expected = {"subscriptions": 1, "subscription_history": len(HISTORY), "invoices": len(INVOICES), "access_grants": 1}
+    assert {name: rows[name] for name in expected} == expected
+    assert sum(table["fields"] for table in whole["tables"]) > 1000
 
 
 async def test_what_is_amiss_is_named_and_the_date_moves_in_a_terminal(told: Told, running_dev: RunningDev) -> None:

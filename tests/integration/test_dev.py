@@ -140,7 +140,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 async def test_dev_json_keeps_the_contract(dev: Dev) -> None:
     found = dev.json()
     assert set(found) == KEYS
-    assert found["console_url"] is None
+    assert found["console_url"] == f"{found['api_url']}/console"
     assert found["stripe_secret_key"].startswith("sk_test_")
     assert found["stripe_publishable_key"].startswith("pk_test_")
     assert found["stripe_webhook_secret"].startswith("whsec_")

@@ -35,17 +35,28 @@ MAPPED = {"make up": "tallystick dev", "make test": "pytest"}
 SKIPPED = {"needs-stripe": "needs an account at the real Stripe"}
 EXPECTED = {
     "README.md": ["make up", "make test", "run"],
+    "docs/audit.md": ["run"],
     "docs/billing-pages.md": ["run"] * 2,
+    "docs/catch-up.md": ["run"],
     "docs/checkout.md": ["run"] * 4,
     "docs/clock.md": ["run"] * 4,
+    "docs/console.md": ["run"],
     "docs/customers.md": ["run"] * 4,
+    "docs/doctor.md": ["run"] * 2,
     "docs/dunning.md": ["run"] * 4,
     "docs/entitlements.md": ["run"] * 3,
     "docs/first-payment.md": ["make up", *["run"] * 11, "needs-stripe"],
+    "docs/import.md": ["run"] * 2,
     "docs/invoices.md": ["run"] * 5,
     "docs/mails.md": ["run"],
+    "docs/metrics.md": ["run"] * 3,
+    "docs/monitoring.md": ["run"] * 2,
+    "docs/privacy.md": ["run"] * 2,
     "docs/products.md": ["run"] * 3,
+    "docs/reconcile.md": ["run"] * 3,
     "docs/subscriptions.md": ["run"] * 11,
+    "docs/webhook-endpoints.md": ["needs-stripe", "run", "needs-stripe", "needs-stripe", "needs-stripe"],
+    "docs/time-machine.md": ["run"] * 3,
 }
 """How the blocks of each page are treated, in their order."""
 

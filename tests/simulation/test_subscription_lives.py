@@ -26,7 +26,7 @@ from system import VERSIONS, Answer, MakeDatabase, System, running_system
 
 USERS = ("ann", "bob", "cid", "dan") if LONG else ("ann", "bob", "cid")
 ROUNDS = 40 if LONG else 9
-SEEDS = [7, None]
+SEEDS = [7, None] if LONG else [None]
 CARDS = ("pm_card_visa", "pm_card_mastercard", SLOW_CARD, SLOW_CARD, "pm_card_authenticationRequired")
 LEAPS = ("5m", "2h", "25h", "4d", "9d", "32d", "32d", "70d")
 FINE = (200, 201, 202, 402, 404, 409, 422)

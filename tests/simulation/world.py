@@ -21,7 +21,7 @@ async def another_application(
 ) -> AsyncIterator[System]:
     """An application on a database of its own, before the sandbox and the mail server of `origin`.
 
-    The sandbox does not know its address: its webhooks are whatever the test posts.
+    The sandbox does not know its address: its webhooks are whatever the test posts, and none is too old to be told of.
     """
     port = free_port()
     smtp = origin.settings.smtp_url
@@ -40,6 +40,11 @@ async def another_application(
     api_url = f"http://127.0.0.1:{port}"
     pool = await asyncpg.create_pool(database_url, min_size=0, max_size=4)
     system = System(settings, api_url, origin.sandbox_url, database_url, origin.http, pool, origin.mails)
+    # It stands for one that was there from the beginning: whatever is posted is told.
+    await pool.execute(
+        "INSERT INTO installation VALUES (true, $1, NULL, false, '2000-01-01', now()) ON CONFLICT DO NOTHING",
+        settings.installation_id,
+    )
     try:
         async with serving(create_app(settings), port):
             for _ in range(workers):

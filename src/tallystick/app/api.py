@@ -1,35 +1,46 @@
 """The API as one ASGI application."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import structlog
-from fastapi import FastAPI, Header
+from fastapi import FastAPI, Header, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tallystick.app.console import console_routers
 from tallystick.app.parts import build_parts
+from tallystick.audit.controller import AuditController
+from tallystick.audit.requests import AuditedRequests
 from tallystick.core.clock import Clock, clock_of
 from tallystick.customers.controller import CustomerController
 from tallystick.entitlements.controller import EntitlementController
 from tallystick.invoices.controller import InvoiceController
+from tallystick.metrics.controller import MetricsController
+from tallystick.metrics.exposition import METRICS_PATH
+from tallystick.metrics.service_minutes import MinuteKeeper
 from tallystick.notifications.controller import WebhookEndpointController
 from tallystick.notifications.hooks import Hooks
 from tallystick.payments.controller import PaymentController
-from tallystick.platform.auth import Actor, Identity, TokenVerifier
+from tallystick.platform.auth import Actor, Identity, TokenExpired, TokenVerifier
 from tallystick.platform.http import Problem, RequestFrame, install_error_handlers, json_response
 from tallystick.platform.logging import configure_logging
 from tallystick.platform.migrate import schema_is_current
 from tallystick.platform.settings import Settings
 from tallystick.products.controller import ProductController
+from tallystick.reconciliation.controller import ReconciliationController
 from tallystick.settling.controller import SETTLE_PATH, SettlingController
 from tallystick.settling.service import SettlingService
 from tallystick.subscriptions.controller import SubscriptionController
+from tallystick.timeline.controller import TimelineController
+from tallystick.timeline.service import TimelineService
 from tallystick.ui.kit import ASSETS_PATH, assets_app
 from tallystick.webhooks.controller import WebhookController
 from tallystick.webhooks.group_commit import GroupCommitter
+from tallystick.webhooks.service_secrets import SecretSightings
 
 __all__ = ["create_app"]
 
@@ -51,7 +62,9 @@ class _Application:
         self._settings = settings
         self._parts = build_parts(settings, clock, "api")
         self._committer = GroupCommitter(self._parts.database, clock)
-        self._inbox = WebhookController(settings, self._committer, clock)
+        secrets = [secret.get_secret_value() for secret in settings.stripe_webhook_secret]
+        self._sightings = SecretSightings(self._parts.database, clock, secrets)
+        self._inbox = WebhookController(settings, self._committer, clock, self._sightings)
         self._settling: SettlingController | None = None
         if settings.clock_file is not None:
             mails = settings.smtp_url is not None
@@ -69,7 +82,8 @@ class _Application:
         )
         self._api.openapi = self._openapi  # type: ignore[method-assign]  # FastAPI documents this way to extend it
         install_error_handlers(self._api)
-        self._framed = RequestFrame(self._api, settings.request_body_max_bytes)
+        audited = AuditedRequests(self._api, self._parts.audit)
+        self._framed = RequestFrame(audited, settings.request_body_max_bytes)
         self._api.add_api_route("/healthz", self._healthz, methods=["GET"], tags=["health"])
         self._api.add_api_route("/readyz", self._readyz, methods=["GET"], tags=["health"])
         payments = PaymentController(self._parts.payments, self._authenticate, settings.default_currency)
@@ -84,6 +98,14 @@ class _Application:
         self._api.include_router(WebhookEndpointController(self._parts.endpoints, self._identify).router)
         customers = CustomerController(self._parts.customer_commands, self._parts.setup_commands, self._authenticate)
         self._api.include_router(customers.router)
+        reconciliation = ReconciliationController(self._parts.reconciling.reconcile, self._identify)
+        self._api.include_router(reconciliation.router)
+        self._api.include_router(AuditController(self._parts.audit, self._identify).router)
+        self._api.include_router(TimelineController(TimelineService(self._parts.database), self._identify).router)
+        self._api.include_router(self._parts.privacy.router(self._identify))
+        self._api.include_router(MetricsController(self._parts.metrics, self._authenticate).router)
+        for router in console_routers(self._parts, self._verifier):
+            self._api.include_router(router)
         for router in self._parts.pages.routers(self._authenticate):
             self._api.include_router(router)
         self._api.mount(ASSETS_PATH, assets_app())
@@ -91,6 +113,8 @@ class _Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == _WEBHOOK_PATH:
             await self._inbox(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == METRICS_PATH:
+            await self._parts.exposition(scope, receive, send)
         elif self._settling and scope["type"] == "http" and scope["path"] == SETTLE_PATH:
             await self._settling(scope, receive, send)
         else:
@@ -99,26 +123,43 @@ class _Application:
     @asynccontextmanager
     async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
         await self._parts.database.open()
+        await self._parts.reconciling.installation.begin()
+        stop = asyncio.Event()
+        minutes = asyncio.create_task(MinuteKeeper(self._parts.database, self._parts.clock).run(stop))
         log.info("api.ready")
         try:
             yield
         finally:
+            stop.set()
+            await asyncio.gather(minutes, return_exceptions=True)
             await self._committer.stop()
+            await self._sightings.stop()
             await self._parts.close()
 
-    async def _identify(self, authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> Identity:
-        return await self._verifier.verify(authorization)
+    async def _identify(
+        self, request: Request, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
+    ) -> Identity:
+        try:
+            request.state.identity = await self._verifier.verify(authorization)
+        except TokenExpired as error:
+            request.state.identity = error.identity
+            raise
+        return request.state.identity  # type: ignore[no-any-return]  # Starlette's state has no types
 
     async def _authenticate(
         self,
+        request: Request,
         authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
         tallystick_user: Annotated[
             str | None, Header(description="whom a `service` token acts for", max_length=255)
         ] = None,
         tallystick_user_email: Annotated[str | None, Header(max_length=320)] = None,
     ) -> Actor:
-        identity = await self._verifier.verify(authorization)
-        return await self._parts.customers.actor(identity, tallystick_user, tallystick_user_email)
+        identity = await self._identify(request, authorization)
+        actor = await self._parts.customers.actor(identity, tallystick_user, tallystick_user_email)
+        if "service" in actor.roles:
+            request.state.acts_for = actor.user_id
+        return actor
 
     async def _healthz(self) -> Response:
         """The process runs."""

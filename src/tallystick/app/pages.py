@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from tallystick.pages.billing.controller import BillingController
 from tallystick.pages.billing.controller_api import PortalSessionController
 from tallystick.pages.billing.controller_forms import BillingFormController
+from tallystick.pages.billing.controller_plans import PlanController
 from tallystick.pages.billing.rendering import BillingPages
 from tallystick.pages.billing.repository import PortalRepository
 from tallystick.pages.billing.service import PortalService
@@ -86,14 +87,15 @@ class Pages:
             self.portal,
             self.account,
             self.billing_actions,
-            parts.billing.subscriptions,
             parts.settings,
             parts.clock,
         )
+        plans = PlanController(pages, self.account, parts.billing.subscriptions, parts.settings, parts.clock)
         return [
             CheckoutController(self.checkout, authenticate).router,
             PageController(self.checkout, parts.settings, brand, parts.clock).router,
             PortalSessionController(self.portal, authenticate).router,
             shown.router,
-            BillingFormController(pages, shown, self.billing_actions, parts.clock).router,
+            plans.router,
+            BillingFormController(pages, shown, plans, self.billing_actions, parts.clock).router,
         ]

@@ -6,7 +6,10 @@ from uuid import UUID
 
 from tallystick.app.billing import Billing
 from tallystick.app.pages import Pages
+from tallystick.app.privacy import Privacy
+from tallystick.app.reconciling import Reconciling
 from tallystick.attempts.service import AttemptService
+from tallystick.audit.service import AuditService
 from tallystick.core.clock import Clock
 from tallystick.customers.handlers import HANDLERS as CUSTOMER_HANDLERS
 from tallystick.customers.handlers import SETUP_HANDLERS
@@ -25,6 +28,10 @@ from tallystick.customers.service_setup import (
 )
 from tallystick.discounts.handlers import HANDLERS as DISCOUNT_HANDLERS
 from tallystick.discounts.service_record import DiscountRecorder
+from tallystick.metrics.exposition import Exposition
+from tallystick.metrics.service import MetricsService
+from tallystick.metrics.service_alerts import AlertKeeper
+from tallystick.metrics.service_watch import EndpointWatch
 from tallystick.notifications.outbound import OutboundService
 from tallystick.notifications.outbound_endpoints import EndpointService
 from tallystick.notifications.service import NotificationService
@@ -38,15 +45,19 @@ from tallystick.payments.service_record import PaymentRecorder
 from tallystick.payments.service_refresh import PaymentRefresher
 from tallystick.platform.database import Database
 from tallystick.platform.mail import SmtpTransport
+from tallystick.platform.rate_budget import RateBudget
 from tallystick.platform.settings import Settings
 from tallystick.products.handlers import HANDLERS as PRODUCT_HANDLERS
 from tallystick.products.repository import ProductRepository
 from tallystick.products.service import ProductService
 from tallystick.products.service_create import KIND, ProductCreation, ProductOperation
 from tallystick.products.service_record import ProductRecorder
+from tallystick.stripe_gateway.errors import GatewayError
 from tallystick.stripe_gateway.service import StripeService
+from tallystick.stripe_gateway.service_endpoints import EndpointCalls
 from tallystick.webhooks.registry import Registry
 from tallystick.webhooks.service import StripeWebhookService
+from tallystick.webhooks.service_endpoints import ENDPOINT_PATH
 
 __all__ = ["Parts", "build_parts"]
 
@@ -58,9 +69,11 @@ class Parts:
         self.settings = settings
         self.database = database
         self.clock = clock
-        self.stripe = StripeService(settings)
+        budget = RateBudget(database, limit=settings.calls_a_second, background=settings.stripe_background_rate)
+        self.stripe = StripeService(settings, budget)
         smtp = SmtpTransport(settings.smtp_url.get_secret_value()) if settings.smtp_url else None
         self.notifications = NotificationService(database, clock, settings, smtp)
+        self.audit = AuditService(database, clock)
         self.outbound = OutboundService(database, clock, settings)
         self.outbound.types.register(FACT_TYPES)
         self.endpoints = EndpointService(database, clock, settings, self.outbound.types)
@@ -74,12 +87,18 @@ class Parts:
         self._wire_products()
         self._wire_discounts()
         self.billing = Billing(self)
+        self.metrics = MetricsService(database, clock, settings)
+        self.alerts = AlertKeeper(database, clock, settings)
+        self.endpoint_watch = EndpointWatch(database, clock, self._endpoint_enabled)
+        self.exposition = Exposition(database, clock, settings, self.alerts, self._equal_share)
         self.pages = Pages(self)
+        self.reconciling = Reconciling(self)
+        self.privacy = Privacy(self)
 
     def _wire_customers(self) -> None:
         settings, database, clock = self.settings, self.database, self.clock
         users, customers = UserRepository(), CustomerRepository()
-        recorder = CustomerRecorder(clock, settings.installation_id, customers, users)
+        recorder = CustomerRecorder(clock, settings.installation_id, customers, users, self.webhooks)
         self.customers = StripeCustomerService(database, clock, settings, self.stripe, users, customers, recorder)
         self.attempts.register(customer_operations(clock, self.stripe, self.customers, customers, recorder))
         self.customer_refresher = CustomerRefresher(database, clock, self.stripe, customers, recorder, self.webhooks)
@@ -135,6 +154,21 @@ class Parts:
         recorder = DiscountRecorder(self.clock)
         for event_type, translate in DISCOUNT_HANDLERS.items():
             self.registry.register(event_type, translate, recorder.record)
+
+    async def _endpoint_enabled(self) -> bool | None:
+        """Whether Stripe has an endpoint for us that is enabled; None where it has none, or cannot be asked."""
+        if self.settings.public_url is None:
+            return None
+        ours = f"{self.settings.public_url.rstrip('/')}{ENDPOINT_PATH}"
+        try:
+            async with self.stripe.background():
+                found = [one for one in await EndpointCalls(self.stripe).list_all() if one.url == ours]
+        except GatewayError:
+            return None
+        return any(one.enabled for one in found) if found else None
+
+    async def _equal_share(self) -> float | None:
+        return (await self.reconciling.reconciler.share()).share
 
     async def _still_unpaid(self, context: Mapping[str, Any]) -> bool:
         """A mail that asks for another try is pointless once the payment is through, or canceled."""

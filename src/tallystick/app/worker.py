@@ -1,15 +1,26 @@
 """Everything in the background, in one process."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
-from tallystick.app.parts import build_parts
+from tallystick.app.parts import Parts, build_parts
 from tallystick.attempts.service_prune import prune_keys
+from tallystick.audit.repository import prune_audit
+from tallystick.catch_up.service import CATCH_UP_TIMER
+from tallystick.console.repository import prune_sessions
 from tallystick.core.clock import Clock, clock_of
 from tallystick.customers.service_record import EMAIL_WORK, GONE_WORK, PAYMENT_CHANGED_WORK
+from tallystick.installation.errors import WrongInstallation
+from tallystick.metrics.exposition_server import serve_metrics
+from tallystick.metrics.service_alerts import NOTIFY_WORK, IncidentNotifier
+from tallystick.metrics.service_minutes import MinuteKeeper, prune_minutes
+from tallystick.metrics.service_refresh import MetricsRefresher
 from tallystick.notifications.outbound_pruning import prune_deliveries, prune_fact_data
+from tallystick.notifications.silence import silent
 from tallystick.pages.billing.repository import prune_portal
 from tallystick.pages.service import LOOK_WORK
 from tallystick.payments.service_abandoned import ABANDON_TIMER
@@ -17,14 +28,14 @@ from tallystick.platform.logging import configure_logging
 from tallystick.platform.pruning import Pruner, Retention, prune_done_work
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import Handler, WorkItem, WorkRunner
-from tallystick.reconciliation.service import EventPoller
 from tallystick.subscriptions.service_access import ACCESS_WORK
 from tallystick.subscriptions.service_cards import CARD_WORK
 from tallystick.subscriptions.service_dunning import DUNNING_WORK
 from tallystick.subscriptions.service_dunning_local import DUNNING_TIMER
 from tallystick.subscriptions.service_invoice_failures import FAILURE_WORK
 from tallystick.subscriptions.service_schedules import RELEASE_WORK
-from tallystick.webhooks.processor import EventProcessor
+from tallystick.webhooks.processor import BeforeMark, EventProcessor
+from tallystick.webhooks.service_archive import PayloadArchiver
 
 __all__ = ["Worker", "create_worker", "retentions"]
 
@@ -41,49 +52,78 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is in hand."""
         parts = build_parts(self._settings, self._clock, "worker")
-        billing = parts.billing
         await parts.database.open()
+        try:
+            await parts.reconciling.installation.admit()
+            log.info("worker.ready")
+            # One loop that ends by a bug must end the process, where a supervisor sees it, not go missing quietly.
+            async with asyncio.TaskGroup() as group:
+                for loop in self._loops(parts, stop):
+                    group.create_task(loop)
+        except ExceptionGroup as group_error:
+            if wrong := group_error.subgroup(WrongInstallation):
+                raise wrong.exceptions[0] from None
+            raise
+        finally:
+            await parts.close()
 
-        async def fetch(item: WorkItem) -> None:
-            await parts.registry.fetch(item.payload["object"])
-
-        async def tell_failure(item: WorkItem) -> None:
-            await billing.invoice_failures.due(item, billing.recorder.tell_failure)
-
-        kinds: dict[str, Handler] = {
-            "stripe.fetch": fetch,
-            "alert.*": parts.notifications.alert,
-            ABANDON_TIMER: parts.abandoned.sweep_due,
-            EMAIL_WORK: parts.customers.send_email_address,
-            PAYMENT_CHANGED_WORK: billing.access.payment_changed,
-            ACCESS_WORK: billing.access.due,
-            CARD_WORK: billing.cards.due,
-            DUNNING_WORK: billing.local_dunning.due,
-            FAILURE_WORK: tell_failure,
-            DUNNING_TIMER: billing.local_dunning.take_up,
-            GONE_WORK: billing.subscription_refresher.fetch_of_customer,
-            RELEASE_WORK: billing.later_changes.release_done,
-            LOOK_WORK: parts.pages.checkout.look_due,
-        }
-        work = WorkRunner(parts.database, self._clock, kinds, timers=[ABANDON_TIMER, DUNNING_TIMER])
-        loops = [
-            EventProcessor(parts.database, self._clock, parts.registry, self._settings).run(stop),
+    def _loops(self, parts: Parts, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        settings, database, clock = self._settings, parts.database, self._clock
+        catch_up = parts.reconciling.catch_up if settings.catch_up_every_s else None
+        kinds, timers = _kinds(parts), [ABANDON_TIMER, DUNNING_TIMER]
+        if catch_up:
+            kinds[CATCH_UP_TIMER] = catch_up.due
+            timers.append(CATCH_UP_TIMER)
+        before_mark = BeforeMark(parts.reconciling.installation.mark, silent)
+        return [
+            EventProcessor(database, clock, parts.registry, settings, before_mark=before_mark).run(stop),
             parts.notifications.run(stop),
             parts.outbound.run(stop),
             parts.attempts.run(stop),
-            Pruner(parts.database, self._clock, retentions(self._settings)).run(stop),
-            work.run(stop),
+            Pruner(database, clock, retentions(settings)).run(stop),
+            PayloadArchiver(database, clock, settings).run(stop),
+            WorkRunner(database, clock, kinds, timers=timers).run(stop),
+            MetricsRefresher(database, settings).run(stop),
+            MinuteKeeper(database, clock).run(stop),
+            *([parts.alerts.run(stop)] if settings.alerts_built_in else ()),
+            *([serve_metrics(parts.exposition, settings, stop)] if settings.metrics_port else ()),
+            parts.reconciling.reconcile_timer.run(stop),
+            parts.reconciling.invariants.run(stop),
+            *(
+                [catch_up.run(stop), parts.reconciling.gaps.run(stop), parts.endpoint_watch.run(stop)]
+                if catch_up
+                else ()
+            ),
         ]
-        if self._settings.stripe_event_polling:
-            loops.append(EventPoller(parts.database, self._clock, parts.stripe, parts.webhooks).run(stop))
-        log.info("worker.ready")
-        try:
-            # One loop that ends by a bug must end the process, where a supervisor sees it, not go missing quietly.
-            async with asyncio.TaskGroup() as group:
-                for loop in loops:
-                    group.create_task(loop)
-        finally:
-            await parts.close()
+
+
+def _kinds(parts: Parts) -> dict[str, Handler]:
+    """Who does which kind of due work."""
+    billing = parts.billing
+
+    async def fetch(item: WorkItem) -> None:
+        await parts.registry.fetch(item.payload["object"])
+
+    async def tell_failure(item: WorkItem) -> None:
+        await billing.invoice_failures.due(item, billing.recorder.tell_failure)
+
+    return {
+        "stripe.fetch": fetch,
+        "alert.*": parts.notifications.alert,
+        ABANDON_TIMER: parts.abandoned.sweep_due,
+        EMAIL_WORK: parts.customers.send_email_address,
+        PAYMENT_CHANGED_WORK: billing.access.payment_changed,
+        ACCESS_WORK: billing.access.due,
+        CARD_WORK: billing.cards.due,
+        DUNNING_WORK: billing.local_dunning.due,
+        FAILURE_WORK: tell_failure,
+        DUNNING_TIMER: billing.local_dunning.take_up,
+        GONE_WORK: billing.subscription_refresher.fetch_of_customer,
+        RELEASE_WORK: billing.later_changes.release_done,
+        LOOK_WORK: parts.pages.checkout.look_due,
+        NOTIFY_WORK: IncidentNotifier(parts.settings).send,
+        **parts.privacy.work,
+    }
 
 
 def retentions(settings: Settings) -> list[Retention]:
@@ -94,6 +134,9 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("done work", timedelta(days=settings.keep_done_work_days), prune_done_work),
         Retention("deliveries", deliveries, prune_deliveries),
         Retention("told facts", deliveries, prune_fact_data),
+        Retention("audit log", timedelta(days=settings.keep_audit_days), prune_audit, wall=True),
+        Retention("counted minutes", timedelta(days=2), prune_minutes, wall=True),
+        Retention("console sessions", timedelta(days=1), prune_sessions, wall=True),
         Retention("billing links", timedelta(days=1), prune_portal, wall=True),
     ]
 

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,12 @@ from cyclopts import App, Parameter
 
 from tallystick.cli.errors import Problem
 from tallystick.cli.instance import find_instance
+from tallystick.cli.stored import run_on_database
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from tallystick.platform.database import Database
 
 __all__ = ["app"]
 
@@ -72,6 +76,7 @@ def advance(
     wanted = {**({"by": span} if to is None else {"to": _parse(to).isoformat()}), "timeout_s": patience}
     url = _sandbox(data_dir)
     before = _ask(url, "GET", "/clock")["now"]
+    run_on_database(data_dir, partial(_write_down, span or str(to)))
     console = _console()
     answer = _advance_watched(console, url, wanted)
     console.print(f"  {_moment(before)}  →  [bold]{_moment(answer['now'])}[/]")
@@ -82,6 +87,14 @@ def advance(
     console.print(
         f"  [green]{count} due moment{'' if count == 1 else 's'}[/] in {answer['took_s']:.1f} s; all of it is done."
     )
+
+
+async def _write_down(wanted: str, database: "Database") -> None:
+    """Before it is moved: whoever looks later why everything fell due finds who wanted it."""
+    from tallystick.audit.service import audited
+
+    async with audited(database, "clock.advance", wanted=wanted):
+        pass
 
 
 def _advance_watched(console: "Console", url: str, wanted: dict[str, Any]) -> Any:

@@ -2,23 +2,27 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from cyclopts import App, Parameter
 
+from tallystick.cli.asked import confirm, moment
 from tallystick.cli.errors import Problem
 from tallystick.cli.stored import DataDir, builtins, plain, print_json, run_on_database
 
 if TYPE_CHECKING:
     from tallystick.platform.database import Database
-    from tallystick.webhooks.models import EventDetail, EventSummary
+    from tallystick.webhooks.models import EventDetail, EventFilter, EventSummary
     from tallystick.webhooks.service import StripeWebhookService
+    from tallystick.webhooks.service_replay import EventReplayer
 
 __all__ = ["app"]
 
 app = App(name="events", help="List, show, replay and discard webhook events.")
 
 State = Literal["pending", "processed", "unhandled", "dead", "discarded", "parked"]
+_ASK_ABOVE = 100
+_DONE = {"replay": "will be applied", "discard": "discarded"}
 _STYLES = {"processed": "green", "unhandled": "dim", "pending": "yellow", "dead": "bold red", "parked": "red"}
 
 
@@ -48,8 +52,8 @@ def list_events(
         Print JSON.
     """
 
-    async def work(service: "StripeWebhookService") -> None:
-        page = await service.list(state=state, event_type=type_, limit=limit, starting_after=starting_after)
+    async def work(parts: _Parts) -> None:
+        page = await parts.service.list(state=state, event_type=type_, limit=limit, starting_after=starting_after)
         if json:
             print_json(builtins(page))
         else:
@@ -70,8 +74,8 @@ def show(event_id: str, /, *, json: bool = False, data_dir: DataDir = None) -> N
         Print JSON.
     """
 
-    async def work(service: "StripeWebhookService") -> None:
-        event = await service.get(event_id)
+    async def work(parts: _Parts) -> None:
+        event = await parts.service.get(event_id)
         if json:
             whole = builtins(event)
             print_json({**whole.pop("summary"), **whole})
@@ -82,15 +86,83 @@ def show(event_id: str, /, *, json: bool = False, data_dir: DataDir = None) -> N
 
 
 @app.command
-def replay(*event_ids: str, data_dir: DataDir = None) -> None:
-    """Apply events (again); effects that they had stay single.
+def replay(
+    *event_ids: str,
+    type_: Annotated[str | None, Parameter(name="--type")] = None,
+    object_: Annotated[str | None, Parameter(name="--object")] = None,
+    state: Annotated[Literal["processed", "unhandled", "dead", "discarded"] | None, Parameter()] = None,
+    since: str | None = None,
+    until: str | None = None,
+    by: Literal["received", "created"] = "received",
+    all_: Annotated[bool, Parameter(name="--all", negative=())] = False,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative=())] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Apply events (again), archived ones too; effects that they had stay single.
 
     Parameters
     ----------
     event_ids
-        Stripe's ids (evt_…) or ours.
+        Stripe's ids (evt_…) or ours; or none, and options that say which.
+    type_
+        Events of this type, e.g. invoice.paid.
+    object_
+        Events about this object (sub_…); of a payment intent also those of its charges and refunds.
+    state
+        Events in this state.
+    since
+        From this time on: 2026-11-20, 2026-11-20T08:30Z, or an age as 36h or 7d.
+    until
+        Before this time.
+    by
+        Which time is meant: when we received them, or when they were created at Stripe.
+    all_
+        All events that are stored.
+    dry_run
+        Only say how many.
+    yes
+        Do not ask, however many.
     """
-    _run_each(data_dir, event_ids, "will be applied", lambda service, event_id: service.replay(event_id))
+    wanted = (type_, object_, state, since, until)
+    if event_ids:
+        if any(wanted) or all_ or dry_run:
+            raise Problem("Name events, or options that say which; not both.", 2)
+        _run_each(data_dir, event_ids, "replay", lambda parts, event_id: parts.replayer.replay(event_id))
+        return
+    if not any(wanted) and not all_:
+        raise Problem("Say which events: ids, --type, --object, --state, --since, --until, or --all.", 2)
+    from tallystick.webhooks.models import EventFilter
+
+    spans = {by: (moment(since, "--since"), moment(until, "--until"))}
+    chosen = EventFilter(type=type_, object_id=object_, state=state, **spans)
+    _run(data_dir, lambda parts: _replay_chosen(parts, chosen, dry_run=dry_run, yes=yes))
+
+
+async def _replay_chosen(parts: "_Parts", chosen: "EventFilter", *, dry_run: bool, yes: bool) -> None:
+    count = await parts.replayer.count(chosen)
+    print(f"{count:,} {'event' if count == 1 else 'events'}")
+    if dry_run or not count:
+        return
+    if count > _ASK_ABOVE and not yes:
+        confirm(f"Apply {count:,} events again?")
+    from tallystick.audit.service import audited
+
+    async with audited(parts.database, "events.replay", kind="event", count=count, type=chosen.type):
+        opened = await _replay_all(parts, chosen, count)
+    kept = f"; {count - opened:,} stay as they are: there is no payload to apply" if opened < count else ""
+    print(f"{opened:,} will be applied{kept}")
+
+
+async def _replay_all(parts: "_Parts", wanted: "EventFilter", count: int) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("replay", total=count)
+        return await parts.replayer.replay_all(wanted, lambda done: progress.advance(task, done))
 
 
 @app.command
@@ -104,26 +176,28 @@ def discard(*event_ids: str, reason: str, data_dir: DataDir = None) -> None:
     reason
         Why; it is kept with the event.
     """
-    _run_each(data_dir, event_ids, "discarded", lambda service, event_id: service.discard(event_id, reason))
+    _run_each(data_dir, event_ids, "discard", lambda parts, event_id: parts.service.discard(event_id, reason))
 
 
 def _run_each(
     data_dir: Path | None,
     event_ids: Sequence[str],
-    done: str,
-    act: "Callable[[StripeWebhookService, str], Awaitable[EventDetail]]",
+    action: Literal["replay", "discard"],
+    act: "Callable[[_Parts, str], Awaitable[EventDetail]]",
 ) -> None:
     if not event_ids:
         raise Problem("Name at least one event, e.g. evt_1OPougJN5vQBdWEx.", 2)
 
-    async def work(service: "StripeWebhookService") -> None:
+    async def work(parts: _Parts) -> None:
+        from tallystick.audit.service import audited
         from tallystick.core.errors import DomainError
 
         failed = 0
         for event_id in event_ids:
             try:
-                event = await act(service, event_id)
-                print(f"{event.summary.stripe_event_id}  {done}")
+                async with audited(parts.database, f"events.{action}", kind="event", object_id=event_id):
+                    event = await act(parts, event_id)
+                print(f"{event.summary.stripe_event_id}  {_DONE[action]}")
             except DomainError as error:
                 failed += 1
                 print(f"{event_id}  {error.detail}")
@@ -133,13 +207,21 @@ def _run_each(
     _run(data_dir, work)
 
 
-def _run(data_dir: Path | None, work: "Callable[[StripeWebhookService], Awaitable[None]]") -> None:
+class _Parts(NamedTuple):
+    database: "Database"
+    service: "StripeWebhookService"
+    replayer: "EventReplayer"
+
+
+def _run(data_dir: Path | None, work: "Callable[[_Parts], Awaitable[None]]") -> None:
     async def run(database: "Database") -> None:
         from tallystick.core.clock import SystemClock
         from tallystick.webhooks.registry import Registry
         from tallystick.webhooks.service import StripeWebhookService
+        from tallystick.webhooks.service_replay import EventReplayer
 
-        await work(StripeWebhookService(database, SystemClock(), Registry()))
+        clock = SystemClock()
+        await work(_Parts(database, StripeWebhookService(database, clock, Registry()), EventReplayer(database, clock)))
 
     run_on_database(data_dir, run)
 
@@ -193,6 +275,7 @@ def _print_detail(event: "EventDetail") -> None:
         "retries": str(shown.retry_count) if shown.retry_count else None,
         "why": plain(shown.error_message) if shown.error_message else None,
         "request key": event.request_idempotency_key,
+        "archived": f"{event.archived_at:%Y-%m-%d %H:%M:%S} UTC" if event.archived_at else None,
     }
     for name, value in rows.items():
         if value is not None:
@@ -203,6 +286,8 @@ def _print_detail(event: "EventDetail") -> None:
     elif event.raw is not None:
         console.print("[dim]The body, as it came:[/]")
         console.print(event.raw.decode("utf-8", "replace"), markup=False, highlight=False)
+    elif event.gone:
+        console.print("[dim]Its payload was dropped with its month of the archive (KEEP_ARCHIVE_MONTHS).[/]")
 
 
 def _next_try(event: "EventDetail") -> str | None:

@@ -5,16 +5,20 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_json", "write_json"]
+__all__ = ["read_json", "write_json", "write_private"]
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Replace `path`, readable by its owner only. Raises OSError."""
+    write_private(path, json.dumps(value, indent=2))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace `path` by one line or more, readable by its owner only. Raises OSError."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
+        file.write(f"{text}\n")
         file.flush()
         os.fsync(file.fileno())
     fresh.rename(path)

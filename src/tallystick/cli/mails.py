@@ -18,8 +18,15 @@ __all__ = ["app"]
 
 app = App(name="mails", help="List and show mails, and send dead ones again.")
 
-State = Literal["queued", "sent", "superseded", "disabled", "dead"]
-_STYLES = {"sent": "green", "queued": "yellow", "dead": "bold red", "superseded": "dim", "disabled": "dim"}
+State = Literal["queued", "sent", "superseded", "disabled", "silent", "dead"]
+_STYLES = {
+    "sent": "green",
+    "queued": "yellow",
+    "dead": "bold red",
+    "superseded": "dim",
+    "disabled": "dim",
+    "silent": "dim",
+}
 
 
 @app.command(name="list")
@@ -96,13 +103,16 @@ def resend(*mail_ids: str, to: str | None = None, data_dir: DataDir = None) -> N
     if to is not None and len(mail_ids) > 1:
         raise Problem("--to is for one mail at a time.", 2)
 
-    async def work(service: "OutboxService") -> None:
+    async def run(database: "Database") -> None:
+        from tallystick.audit.service import audited
         from tallystick.core.errors import DomainError
+        from tallystick.notifications.outbox import OutboxService
 
-        failed = 0
+        service, failed = OutboxService(database), 0
         for mail_id in mail_ids:
             try:
-                mail = await service.resend(mail_id, to)
+                async with audited(database, "mails.resend", kind="mail", object_id=mail_id, elsewhere=to is not None):
+                    mail = await service.resend(mail_id, to)
                 print(f"{mail.id}  will be sent to {mail.recipient}")
             except DomainError as error:
                 failed += 1
@@ -110,7 +120,7 @@ def resend(*mail_ids: str, to: str | None = None, data_dir: DataDir = None) -> N
         if failed:
             raise Problem(f"{failed} of {len(mail_ids)} could not be done.")
 
-    _run(data_dir, work)
+    run_on_database(data_dir, run)
 
 
 def _run(data_dir: Path | None, work: "Callable[[OutboxService], Awaitable[None]]") -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ class Process:
     role: str
     log: Path
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    early: Mapping[str, str] = field(default_factory=dict)
+    """What its environment has to hold before it imports anything."""
     _process: asyncio.subprocess.Process | None = None
 
     @property
@@ -40,7 +43,7 @@ class Process:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "tallystick.cli.child", self.role,
-                stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
+                stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env={**os.environ, **self.early},
                 # Ctrl-C reaches every process of the terminal's group; the order of stopping is ours to keep.
                 start_new_session=True,
             )  # fmt: skip

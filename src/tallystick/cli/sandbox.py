@@ -6,9 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tallystick.cli.errors import Problem
 from tallystick.cli.web import end_quietly
 
 __all__ = ["preload", "run", "sandbox"]
+
+_MOST_SEEDED = 10_000_000
 
 
 def sandbox(
@@ -19,6 +22,7 @@ def sandbox(
     record: Path | None = None,
     public_url: str | None = None,
     open_control: Annotated[bool, Parameter(negative=())] = False,
+    seed: int = 0,
 ) -> None:
     """Serve a stateful Stripe that needs no account and no network.
 
@@ -39,10 +43,23 @@ def sandbox(
         Its address as browsers see it, where that is another one.
     open_control
         Let other machines use `/_sandbox/*`, too.
+    seed
+        Add so many objects first: customers with payments, subscriptions and invoices of the last three years.
     """
+    if not 0 <= seed <= _MOST_SEEDED:
+        raise Problem(f"--seed: should be from 0 to {_MOST_SEEDED:,}", 2)
     print(f"The sandbox listens on http://{host}:{port} and keeps its state in {data}. Ctrl-C stops it.", flush=True)
+    print(f"Its dashboard: {public_url or f'http://{host}:{port}'}/dashboard", flush=True)
     recorded = str(record) if record else None
-    run(host=host, port=port, data=str(data), record=recorded, public_url=public_url, open_control=open_control)
+    run(
+        host=host,
+        port=port,
+        data=str(data),
+        record=recorded,
+        public_url=public_url,
+        open_control=open_control,
+        seed=seed,
+    )
 
 
 def preload() -> None:
@@ -60,6 +77,7 @@ def run(
     record: str | None = None,
     public_url: str | None = None,
     open_control: bool = False,
+    seed: int = 0,
 ) -> None:
     """Serve the sandbox over the file `data` until SIGTERM or SIGINT."""
     from tallystick.sandbox.server import run as serve
@@ -74,4 +92,5 @@ def run(
         public_url=public_url,
         open_control=open_control,
         clock_file=Path(os.environ["CLOCK_FILE"]) if os.environ.get("CLOCK_FILE") else None,
+        objects=seed,
     )

@@ -18,6 +18,7 @@ from tallystick.cli.tokens import make_token, subject_of
 __all__ = ["Screen"]
 
 _EMAIL = "ada@example.test"
+_STAFF = "staff@example.test"
 
 
 class Screen:
@@ -63,6 +64,8 @@ class Screen:
         say()
         self._command(f"{_program()} demo{_folder_option(plan.folder)}")
         say()
+        self._command(f"{_program()} token --email {_STAFF} --role admin{_folder_option(plan.folder)}")
+        say()
         say("  [dim]Ctrl-C stops everything; the data stays.[/]")
         say()
 
@@ -91,9 +94,13 @@ def _places(plan: Plan) -> Table:
     table.add_column(min_width=10, style="bold")
     table.add_column(overflow="fold")
     table.add_column(style="dim")
-    rows = [("API", plan.api_url, "/api/openapi.json")]
+    rows = [
+        ("API", plan.api_url, "/api/openapi.json"),
+        ("Console", f"{plan.api_url}/console", "for staff; sign in with the last token below"),
+    ]
     if plan.sandbox_url:
         rows.append(("Sandbox", plan.sandbox_url, "Stripe, offline"))
+        rows.append(("Dashboard", f"{plan.sandbox_url}/dashboard", "what is in it; its clock and faults"))
     elif plan.polls_events:
         rows.append(("Stripe", plan.environment["STRIPE_API_BASE"], "its events are polled"))
     else:

@@ -1,6 +1,10 @@
 """`tallystick serve`: the API and its pages."""
 
+import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tallystick.cli.errors import Problem
@@ -38,12 +42,31 @@ def preload() -> None:
 
 
 def run(*, host: str, port: int, workers: int = 1) -> None:
-    """Serve until SIGTERM or SIGINT, then let requests finish. Raises SettingsError."""
-    app = application()
-    if workers == 1:
-        run_web(app, host=host, port=port)
-    else:
-        run_web("tallystick.cli.serve:application", host=host, port=port, workers=workers)
+    """Serve until SIGTERM or SIGINT, then let requests finish. Raises SettingsError, or WrongInstallation."""
+    with _counting_together(workers):
+        from tallystick.app.admission import admit
+        from tallystick.platform.settings import load_settings
+
+        app = application()
+        asyncio.run(admit(load_settings(os.environ)))
+        if workers == 1:
+            run_web(app, host=host, port=port)
+        else:
+            run_web("tallystick.cli.serve:application", host=host, port=port, workers=workers)
+
+
+@contextmanager
+def _counting_together(workers: int) -> Iterator[None]:
+    """Have several processes count in one folder, so that whichever is asked for /metrics shows what all did.
+
+    The folder has to be known before the library that counts is imported.
+    """
+    if workers == 1 or os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        yield
+        return
+    with TemporaryDirectory(prefix="tallystick-counted-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
 
 def application() -> Any:

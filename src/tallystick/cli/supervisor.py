@@ -6,10 +6,12 @@ import http.client
 import json
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from tallystick.cli.configured import settings_among
 from tallystick.cli.errors import Problem
 from tallystick.cli.files import write_json
 from tallystick.cli.plan import HOST, Plan, retries_of
@@ -18,7 +20,7 @@ from tallystick.cli.screen import Screen
 from tallystick.platform.embedded_postgres import EmbeddedPostgres
 from tallystick.platform.migrate import schema_is_current
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "empty_folder"]
 
 _READY_TIMEOUT_S = 60.0
 _DRAIN_S = 12.0
@@ -39,8 +41,10 @@ class Supervisor:
         self._ensuring: asyncio.Future[str] | None = None
         logs = plan.folder / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
-        self._api = Process("api", logs / "api.log", {"host": HOST, "port": plan.api_port})
-        self._worker = Process("worker", logs / "worker.log")
+        counted = plan.environment.get("PROMETHEUS_MULTIPROC_DIR") or str(empty_folder(plan.folder / "counted"))
+        early = {"PROMETHEUS_MULTIPROC_DIR": counted}
+        self._api = Process("api", logs / "api.log", {"host": HOST, "port": plan.api_port}, early)
+        self._worker = Process("worker", logs / "worker.log", early=early)
         self._migrate = Process("migrate", logs / "migrate.log")
         self._sandbox: Process | None = None
         self._mailbox: Process | None = None
@@ -257,14 +261,23 @@ class Supervisor:
             "api_url": plan.api_url,
             "sandbox_url": plan.sandbox_url,
             "mailbox_url": plan.mailbox_url,
-            "console_url": None,
+            "console_url": f"{plan.api_url}/console",
             "database_url": self._database_url,
             "stripe_secret_key": environment["STRIPE_SECRET_KEY"],
             "stripe_publishable_key": environment["STRIPE_PUBLISHABLE_KEY"],
             "stripe_webhook_secret": environment["STRIPE_WEBHOOK_SECRET"],
             "pids": {role: pid for role, pid in pids.items() if pid is not None},
         }
+        write_json(plan.folder / "settings.json", settings_among(self._environment()))
         write_json(plan.folder / "dev.json", content)
+
+
+def empty_folder(folder: Path) -> Path:
+    """Where API and worker count together; what an earlier run has counted is forgotten."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for left in folder.glob("*.db"):
+        left.unlink()
+    return folder
 
 
 async def _cancel(*tasks: "asyncio.Future[Any]") -> None:

@@ -4,9 +4,10 @@ import os
 import re
 import time
 import uuid
+from datetime import datetime
 from zlib import crc32
 
-__all__ = ["is_stripe_id", "lane_of", "new_id", "parse_uuid"]
+__all__ = ["first_id", "is_stripe_id", "lane_of", "new_id", "parse_uuid"]
 
 _STRIPE_ID = re.compile(r"[a-z]+(?:_[A-Za-z0-9]+)+\Z")
 
@@ -15,6 +16,11 @@ def new_id() -> uuid.UUID:
     """A UUID of version 7 (RFC 9562): milliseconds, then randomness, so that indexes grow at one end."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
     return uuid.UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
+
+
+def first_id(moment: datetime) -> uuid.UUID:
+    """The smallest id that can be made at this moment: ours begin with their time."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def parse_uuid(text: str) -> uuid.UUID | None:

@@ -28,7 +28,24 @@ class UserRepository:
         return _user(row) if row else None
 
     async def get(self, connection: Connection, user_id: UUID) -> User:
-        return _user(await connection.fetchrow(f"SELECT {_COLUMNS} FROM users WHERE id = $1", user_id))
+        """A user; raises LookupError for one that is not there, or was erased."""
+        row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM users WHERE id = $1 AND erased_at IS NULL", user_id)
+        return _user(row)
+
+    async def find_owner(self, connection: Connection, external_id: str, stripe_customer_id: str | None) -> UUID | None:
+        """The user of this external id; of an erased user's customer that user, whose id it was before."""
+        found: UUID | None = await connection.fetchval(
+            """
+            SELECT coalesce(
+                (SELECT u.id FROM customers c JOIN users u ON u.id = c.user_id
+                 WHERE c.stripe_customer_id = $2 AND u.erased_at IS NOT NULL),
+                (SELECT id FROM users WHERE external_id = $1)
+            )
+            """,
+            external_id,
+            stripe_customer_id,
+        )
+        return found
 
     async def find_many(self, connection: Connection, user_ids: Sequence[UUID]) -> list[User]:
         rows = await connection.fetch(f"SELECT {_COLUMNS} FROM users WHERE id = ANY($1)", user_ids)
@@ -62,8 +79,13 @@ class UserRepository:
         )
         return _user(row)
 
-    async def lock(self, tx: Transaction, user_id: UUID) -> User:
-        return _user(await tx.fetchrow(f"SELECT {_COLUMNS} FROM users WHERE id = $1 FOR UPDATE", user_id))
+    async def lock(self, tx: Transaction, user_id: UUID, *, erased: bool = False) -> User:
+        """A user, locked; raises LookupError for one that is not there, or was erased (unless those are asked for)."""
+        return _user(
+            await tx.fetchrow(
+                f"SELECT {_COLUMNS} FROM users WHERE id = $1 AND (erased_at IS NULL OR $2) FOR UPDATE", user_id, erased
+            )
+        )
 
     async def note_customer_request(self, tx: Transaction, user_id: UUID, at: datetime) -> datetime:
         """Remember when a customer of this generation was first asked for, and tell it."""
@@ -189,6 +211,27 @@ class CustomerRepository:
             stripe_customer_id,
             user_id,
         )
+
+    async def claim(self, tx: Transaction, stripe_customer_id: str, user_id: UUID, now: datetime) -> bool:
+        """Give a customer of nobody to a user, with what hangs on it; False where it is somebody's, or deleted."""
+        found = await tx.fetchval(
+            """
+            UPDATE customers SET user_id = $2, updated_at = $3
+            WHERE stripe_customer_id = $1 AND user_id IS NULL AND NOT deleted RETURNING true
+            """,
+            stripe_customer_id,
+            user_id,
+            now,
+        )
+        if found is None:
+            return False
+        await self.claim_methods(tx, stripe_customer_id, user_id)
+        await tx.execute(
+            "UPDATE setup_intents SET user_id = $2 WHERE stripe_customer_id = $1 AND user_id IS NULL",
+            stripe_customer_id,
+            user_id,
+        )
+        return True
 
     async def detach_all(self, tx: Transaction, stripe_customer_id: str, at: datetime, now: datetime) -> None:
         """The customer is gone, and with it the use of its methods."""

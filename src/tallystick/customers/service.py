@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 _SEPARATOR = "\x1f"
 _REMEMBERED_USERS = 10_000
+# An erased user's id may come back, as another user's; who still has it in mind is told no later than this.
+_REMEMBERED_S = 10.0
 # Stripe keeps idempotency keys for at least 24 hours; an hour of margin for clocks and slow calls.
 _KEY_PROTECTS = timedelta(hours=23)
 _GENERATIONS_A_CALL = 3
@@ -53,7 +55,7 @@ class StripeCustomerService:
         self._users = users
         self._customers = customers
         self._recorder = recorder
-        self._seen: dict[str, tuple[UUID, str | None]] = {}
+        self._seen: dict[str, tuple[UUID, str | None, float]] = {}
 
     async def actor(self, identity: Identity, on_behalf_of: str | None, email: str | None = None) -> Actor:
         """The actor behind a token; `on_behalf_of` is the user whom a `service` token acts for.
@@ -76,7 +78,8 @@ class StripeCustomerService:
 
     async def _user_id(self, external_id: str, email: str | None) -> UUID:
         known = self._seen.get(external_id)
-        if known is not None and (email is None or known[1] == email):
+        fresh = known is not None and known[2] > self._clock.monotonic() - _REMEMBERED_S
+        if known is not None and fresh and (email is None or known[1] == email):
             return known[0]
         async with self._database.connection() as connection:
             user = await self._users.find_by_external_id(connection, external_id)
@@ -84,8 +87,12 @@ class StripeCustomerService:
                 user = await self._users.upsert(connection, external_id, email, self._clock.now())
         if len(self._seen) >= _REMEMBERED_USERS:
             self._seen.clear()
-        self._seen[external_id] = (user.id, user.email)
+        self._seen[external_id] = (user.id, user.email, self._clock.monotonic())
         return user.id
+
+    def forget(self, external_id: str) -> None:
+        """Look a user up again, as its id was given up."""
+        self._seen.pop(external_id, None)
 
     async def find_many(self, tx: Transaction, user_ids: Sequence[UUID]) -> dict[UUID, User]:
         """The users of these ids."""
@@ -97,11 +104,14 @@ class StripeCustomerService:
         """The user an object of Stripe's belongs to: the one its metadata names, else its customer's, else None."""
         if external_id:
             # Most are known; writing them all the same would have lanes with the same users wait for each other.
-            known = await self._users.find_by_external_id(tx, external_id)
-            return (known or await self._users.upsert(tx, external_id, None, self._clock.now())).id
-        if stripe_customer_id:
-            return await self._users.find_by_customer(tx, stripe_customer_id)
-        return None
+            known = await self._users.find_owner(tx, external_id, stripe_customer_id)
+            return known or (await self._users.upsert(tx, external_id, None, self._clock.now())).id
+        if not stripe_customer_id:
+            return None
+        if owner := await self._users.find_by_customer(tx, stripe_customer_id):
+            return owner
+        # Of a customer that the user had before this one.
+        return (await self.owners(tx, [stripe_customer_id])).get(stripe_customer_id)
 
     async def find_user(self, external_id: str) -> User | None:
         """A user by the host application's id."""
@@ -137,6 +147,21 @@ class StripeCustomerService:
         """Brand and last four digits of the card `method_id`, else of the customer's default; two None: no card."""
         row = await self.method_of(tx, stripe_customer_id, method_id)
         return (row.card_brand, row.card_last4) if row else (None, None)
+
+    async def claim(self, tx: Transaction, user_id: UUID, stripe_customer_id: str) -> bool:
+        """Make a customer that is nobody's the one customer of a user who has none; False where that is not so."""
+        user = await self._users.lock(tx, user_id)
+        if user.stripe_customer_id not in (None, stripe_customer_id):
+            return False
+        if not await self._customers.claim(tx, stripe_customer_id, user_id, self._clock.now()):
+            return False
+        await self._users.set_customer(tx, user_id, stripe_customer_id, self._clock.now())
+        return True
+
+    async def record_user(self, tx: Transaction, external_id: str) -> User:
+        """The user of the host application's id, made on first sight."""
+        known = await self._users.find_by_external_id(tx, external_id)
+        return known or await self._users.upsert(tx, external_id, None, self._clock.now())
 
     async def record_gone(self, tx: Transaction, stripe_customer_id: str) -> None:
         """Record that a customer was deleted, though no event told: Stripe refuses it."""
@@ -181,11 +206,12 @@ class StripeCustomerService:
             try:
                 async with self._database.connection() as connection:
                     user = await self._users.get(connection, user_id)
+                if user.stripe_customer_id:
+                    return user.stripe_customer_id
+                made = await self._make(user)
             except LookupError as error:
                 raise self.lost() from error
-            if user.stripe_customer_id:
-                return user.stripe_customer_id
-            if made := await self._make(user):
+            if made:
                 return made
         raise Unavailable(retry_after_s=1)
 

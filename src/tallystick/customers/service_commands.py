@@ -115,6 +115,16 @@ class CustomerCommands:
 
         return await self._execute(request, build)
 
+    async def mark_erased(self, actor: Actor, customer_id: str, request: IdempotentRequest, mark: str) -> Settled:
+        """Clear what a customer says of somebody, and put `mark` into its metadata; raises `NotFound`."""
+        actor.require_admin()
+        params = {"email": "", "name": "", "phone": "", "address": "", "shipping": "", "metadata": {mark: "true"}}
+
+        async def build() -> Prepare:
+            return self._prepare(actor, await self._find(actor, customer_id), request, UPDATE, {"params": params})
+
+        return await self._execute(request, build)
+
     async def get(self, actor: Actor, customer_id: str) -> CustomerRow:
         """A customer that the actor may see, staff deleted ones too; raises `NotFound`."""
         return await self._find(actor, customer_id, deleted=actor.staff)

@@ -11,11 +11,12 @@ from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
 from tallystick.customers.models import CustomerFacts, CustomerRow, Facts, MethodFacts, MethodRow
 from tallystick.customers.repository import CustomerRepository, UserRepository
+from tallystick.notifications.alerts import queue_alert
 from tallystick.platform.database import Transaction, await_makers
 from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.objects import Customer, PaymentMethod, pick
 from tallystick.stripe_gateway.ordering import Verdict, judge, later
-from tallystick.webhooks.service import queue_fetches
+from tallystick.webhooks.service import StripeWebhookService, queue_fetches
 
 __all__ = [
     "EMAIL_WORK",
@@ -43,10 +44,16 @@ class CustomerRecorder:
     """Applies customers and payment methods to the mirror, and customers to the users they belong to."""
 
     def __init__(
-        self, clock: Clock, installation_id: str, repository: CustomerRepository, users: UserRepository
+        self,
+        clock: Clock,
+        installation_id: str,
+        repository: CustomerRepository,
+        users: UserRepository,
+        webhooks: StripeWebhookService,
     ) -> None:
         self._clock = clock
         self._installation = installation_id
+        self._webhooks = webhooks
         self._repository = repository
         self._users = users
 
@@ -71,11 +78,14 @@ class CustomerRecorder:
             row = rows.get(customer.id)
             verdict = _judge_customer(row, fact) if row else Verdict.APPLY
             if verdict is Verdict.KEEP:
+                if row is not None and row.deleted and not customer.deleted:
+                    changed[customer.id] = rows[customer.id] = await self._remembered(tx, row, fact)
                 continue
             user_id, flagged = await self._owner(tx, row, fact)
             changed[customer.id] = rows[customer.id] = self._customer(row, fact, verdict, user_id, flagged=flagged)
             if customer.deleted:
                 ended[customer.id] = fact.source.at
+                await self._keep_end(tx, fact)
         await self._repository.save(tx, list(changed.values()))
         for stripe_id, row in changed.items():
             if row.user_id is not None and not row.deleted:
@@ -87,6 +97,25 @@ class CustomerRecorder:
         await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
         await self._payment_changed(tx, [row for row in changed.values() if _charged_otherwise(before, row)])
 
+    async def _remembered(self, tx: Transaction, row: CustomerRow, fact: CustomerFacts) -> CustomerRow:
+        """A deleted customer with what its end does not show: whose it was, and since when."""
+        ended = replace(fact, value=replace(fact.value, deleted=True))
+        user_id, flagged = await self._owner(tx, row, ended)
+        return replace(row, user_id=user_id, flagged=flagged, created_at=fact.value.created or row.created_at)
+
+    async def _keep_end(self, tx: Transaction, fact: CustomerFacts) -> None:
+        """An end that a refusal showed: no event may ever tell it."""
+        if fact.source.origin == "answer":
+            await self._webhooks.record_applied(
+                tx,
+                source="answer",
+                event_type="customer.answered",
+                object_id=fact.value.id,
+                object_key=fact.value.id,
+                obj={"id": fact.value.id, "object": "customer", "deleted": True},
+                at=fact.source.at,
+            )
+
     async def _owner(self, tx: Transaction, row: CustomerRow | None, fact: CustomerFacts) -> tuple[UUID | None, bool]:
         """Whose customer it is, and whether that user has another one already."""
         customer = fact.value
@@ -97,7 +126,7 @@ class CustomerRecorder:
         if owner is not None or not named or customer.metadata.get(META_INSTALLATION) != self._installation:
             return owner, False
         user = await self._users.upsert(tx, named, None, self._clock.now())
-        user = await self._users.lock(tx, user.id)
+        user = await self._users.lock(tx, user.id, erased=True)
         if customer.deleted:
             return user.id, False
         if user.stripe_customer_id is None:
@@ -109,8 +138,7 @@ class CustomerRecorder:
         if user.stripe_customer_id in (None, customer.id):
             return user.id, False
         payload = {"user": named, "customer": customer.id, "other_customer": user.stripe_customer_id}
-        key = f"alert.second_customer:{customer.id}"
-        await enqueue(tx, "alert.second_customer", key, payload, due_at=self._clock.now())
+        await queue_alert(tx, "second_customer", customer.id, payload, due_at=self._clock.now())
         return user.id, True
 
     def _customer(
@@ -135,7 +163,7 @@ class CustomerRecorder:
             revision=row.revision + 1 if row else 0,
             state_at=later(row.state_at if row else None, fact.source),
             unsure=verdict is Verdict.UNSURE,
-            created_at=customer.created or (row.created_at if row else now),
+            created_at=customer.created or (row.created_at if row else fact.source.at),
             updated_at=now,
         )
 
@@ -213,6 +241,8 @@ def _expires_otherwise(before: Mapping[str, MethodRow], row: MethodRow) -> bool:
 
 
 def _judge_customer(row: CustomerRow, fact: CustomerFacts) -> Verdict:
+    if fact.source.mends(row.revision):
+        return Verdict.APPLY
     if fact.value.deleted or row.deleted:
         return Verdict.KEEP if row.deleted else Verdict.APPLY
     state = _customer_state(fact.value, row)

@@ -94,7 +94,7 @@ class CustomerRefresher:
             fetched = await self._method(object_id, row)
 
         async def record(tx: Transaction) -> None:
-            await self._recorder.record(tx, [fetched.fact])
+            await self._recorder.record(tx, await self._webhooks.redacted(tx, [fetched.fact]))
             await self._webhooks.record_applied(
                 tx,
                 event_type=f"{fetched.kind}.fetched",

@@ -88,6 +88,8 @@ class SetupRecorder:
 
 def _judge(row: SetupRow, fact: SetupFacts) -> Verdict:
     intent = fact.value
+    if fact.source.mends(row.revision):
+        return Verdict.APPLY
     if row.status in _FINAL:
         return Verdict.KEEP
     if intent.status in _FINAL:
@@ -132,7 +134,7 @@ class SetupRefresher:
         fact = SetupFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
 
         async def record(tx: Transaction) -> None:
-            await self._recorder.record(tx, [fact])
+            await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
             await self._webhooks.record_applied(
                 tx,
                 event_type="setup_intent.fetched",

@@ -8,6 +8,8 @@ updates of one second that even this leaves open differ in names or metadata onl
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from msgspec import UnsetType
+
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
 from tallystick.discounts.models import CodeFacts, CodeRow, CouponFacts, CouponRow, DiscountFacts, DiscountRow, Facts
@@ -56,7 +58,7 @@ class DiscountRecorder:
             duration=pick(coupon.duration, row.duration if row else None),
             duration_in_months=pick(coupon.duration_in_months, row.duration_in_months if row else None),
             max_redemptions=pick(coupon.max_redemptions, row.max_redemptions if row else None),
-            times_redeemed=max(pick(coupon.times_redeemed, 0), row.times_redeemed if row else 0),
+            times_redeemed=_redeemed(coupon.times_redeemed, row, fact.source),
             redeem_by=pick(coupon.redeem_by, row.redeem_by if row else None),
             valid=not coupon.deleted and pick(coupon.valid, row.valid if row else True),
             deleted=coupon.deleted,
@@ -87,7 +89,7 @@ class DiscountRecorder:
             active=code.active,
             expires_at=pick(code.expires_at, row.expires_at if row else None),
             max_redemptions=pick(code.max_redemptions, row.max_redemptions if row else None),
-            times_redeemed=max(pick(code.times_redeemed, 0), row.times_redeemed if row else 0),
+            times_redeemed=_redeemed(code.times_redeemed, row, fact.source),
             metadata=code.metadata,
             revision=row.revision + 1 if row else 0,
             state_at=later(row.state_at if row else None, fact.source),
@@ -135,6 +137,8 @@ async def _lock(tx: Transaction, table: MirrorTable[Row], facts: Sequence[Fact])
 
 def _newer_coupon(row: CouponRow, fact: CouponFacts) -> bool:
     coupon = fact.value
+    if fact.source.mends(row.revision):
+        return True
     if coupon.deleted or row.deleted:
         return not row.deleted
     shown = {"name": row.name, "metadata": row.metadata, "times_redeemed": row.times_redeemed, "valid": row.valid}
@@ -150,10 +154,18 @@ def _newer_coupon(row: CouponRow, fact: CouponFacts) -> bool:
 
 def _newer_code(row: CodeRow, fact: CodeFacts) -> bool:
     code = fact.value
+    if fact.source.mends(row.revision):
+        return True
     redeemed = pick(code.times_redeemed, row.times_redeemed)
     shown = {"active": row.active, "metadata": row.metadata, "times_redeemed": row.times_redeemed}
     state = {"active": code.active, "metadata": code.metadata, "times_redeemed": redeemed}
     return _newer(row, fact.source, redeemed, shown, state)
+
+
+def _redeemed(told: int | UnsetType, row: CouponRow | CodeRow | None, source: Source) -> int:
+    known = row.times_redeemed if row else 0
+    repaired = row is not None and source.mends(row.revision)
+    return pick(told, known) if repaired else max(pick(told, 0), known)
 
 
 def _newer(

@@ -51,6 +51,14 @@ class InvoiceRepository:
         """Insert or update whole rows."""
         await _INVOICES.save(tx, rows)
 
+    async def claim(self, tx: Transaction, stripe_customer_id: str, user_id: UUID) -> None:
+        """Give the invoices of a customer that were nobody's to a user."""
+        await tx.execute(
+            "UPDATE invoices SET user_id = $2 WHERE stripe_customer_id = $1 AND user_id IS NULL",
+            stripe_customer_id,
+            user_id,
+        )
+
     async def save_lines(self, tx: Transaction, lines: Mapping[UUID, Sequence[LineRow]]) -> None:
         """Put these lines in the place of those that the invoices had."""
         await tx.execute("DELETE FROM invoice_lines WHERE invoice_id = ANY($1)", list(lines))

@@ -105,6 +105,17 @@ class _PayOperation:
             requested=True,
         )
         await self._record(tx, [InvoiceFacts(answer.value, source)])
+        # Since basil no event of an invoice that stays unpaid names its payment.
+        await self._webhooks.record_applied(
+            tx,
+            source="answer",
+            event_type="invoice.answered",
+            object_id=answer.value.id,
+            object_key=answer.value.id,
+            obj=answer.raw,
+            at=source.at,
+            request_key=source.request_key,
+        )
 
     async def record_refusal(self, tx: Transaction, attempt: Attempt, refusal: Refusal) -> None:
         if isinstance(refusal, _PaymentRefused) and refusal.invoice is not None:

@@ -70,6 +70,10 @@ class InvoiceRecorder:
         # What hangs on a change wants the row as it is now, with the payment that was told of last.
         return [replace(change, new=rows[change.new.stripe_invoice_id]) for change in changes]
 
+    async def claim(self, tx: Transaction, stripe_customer_id: str, user_id: UUID) -> None:
+        """Give the invoices of a customer that were nobody's to a user."""
+        await self._invoices.claim(tx, stripe_customer_id, user_id)
+
     async def _owners(self, tx: Transaction, facts: Sequence[InvoiceFacts]) -> Mapping[str, UUID | None]:
         wanted = {fact.value.customer for fact in facts if fact.value.customer}
         owners = await self._customers.owners(tx, sorted(wanted)) if wanted else {}
@@ -94,13 +98,14 @@ class InvoiceRecorder:
             # The event of the end shows little more than the id.
             gone = replace(row, deleted=True, next_payment_attempt=None, unsure=False, updated_at=now)
             return replace(gone, revision=row.revision + 1, state_at=later(row.state_at, source))
+        known = None if row is None or source.mends(row.revision) else row
         state = {name: pick(getattr(invoice, name), getattr(row, name) if row else None) for name in _STATE}
         return InvoiceRow(
             id=row.id if row else new_id(),
             stripe_invoice_id=invoice.id,
             user_id=(row.user_id if row else None) or owner,
-            stripe_customer_id=invoice.customer or (row.stripe_customer_id if row else None),
-            stripe_subscription_id=invoice.subscription or (row.stripe_subscription_id if row else None),
+            stripe_customer_id=invoice.customer or (known.stripe_customer_id if known else None),
+            stripe_subscription_id=invoice.subscription or (known.stripe_subscription_id if known else None),
             payment_intent_id=pick(invoice.payment_intent, row.payment_intent_id if row else None),
             more_lines=row.more_lines if row else invoice.more_lines,
             first_failed_at=row.first_failed_at if row else None,

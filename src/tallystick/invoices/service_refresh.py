@@ -74,7 +74,7 @@ class InvoiceRefresher:
         source = Source("fetch", at, base_revision=before.revision if before else None)
 
         async def record(tx: Transaction) -> None:
-            await self._record(tx, [InvoiceFacts(answer.value, source)])
+            await self._record(tx, await self._webhooks.redacted(tx, [InvoiceFacts(answer.value, source)]))
             await self._webhooks.record_applied(
                 tx, event_type="invoice.fetched", object_id=invoice_id, object_key=invoice_id, obj=answer.raw, at=at
             )

@@ -43,6 +43,8 @@ _SHOWN = (
 def judge_invoice(row: InvoiceRow, fact: InvoiceFacts) -> Verdict:
     """An invoice's state against its row."""
     invoice, source = fact.value, fact.source
+    if source.mends(row.revision):
+        return Verdict.APPLY
     if row.deleted or invoice.deleted:
         return Verdict.KEEP if row.deleted else Verdict.APPLY
     old, new = _RANK.get(row.status or "", 0), _RANK.get(invoice.status or "", 0)

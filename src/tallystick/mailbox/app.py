@@ -19,6 +19,7 @@ from tallystick.ui.kit import ASSETS_PATH, SECURITY_HEADERS, assets_app, page_en
 __all__ = ["create_mailbox"]
 
 _PAGE = 50
+_ON_PAGE = 25
 _LIMIT_MAX = 500
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 # A mail's HTML is a stranger's: no script, no form, nothing fetched from anywhere; its own styles only.
@@ -57,8 +58,9 @@ class _Pages:
     async def inbox(self, request: Request) -> Response:
         query = request.query_params
         asked = {name: query.get(name, "") for name in ("to", "subject", "before")}
-        mails, more = await run_in_threadpool(self._store.find, **asked, limit=_PAGE)
-        return self._page("inbox.html", {"mails": mails, "more": more, **asked})
+        mails, more = await run_in_threadpool(self._store.find, **asked, limit=_ON_PAGE)
+        headers = security_headers(script_src="'self'", connect_src="'self'")
+        return self._page("inbox.html", {"mails": mails, "more": more, **asked}, headers=headers)
 
     async def message(self, request: Request) -> Response:
         mail = await self._mail(request)

@@ -56,6 +56,7 @@ class MailState(StrEnum):
     SENT = "sent"
     SUPERSEDED = "superseded"
     DISABLED = "disabled"
+    SILENT = "silent"
     DEAD = "dead"
 
 
@@ -65,7 +66,8 @@ class MailRequest:
 
     `locale` is what the user is known to read (`de`, `de-AT`); None is the installation's own. `context` is
     JSON: amounts as integers in minor units beside their `currency`, times as RFC 3339 text, None for unknown.
-    `due_at` is business time.
+    `due_at` is business time, and so is `happened_at`, the time of what the mail tells: before the installation's mark
+    it is told to nobody. None: it tells of what is to come.
     """
 
     business_key: str
@@ -75,6 +77,7 @@ class MailRequest:
     context: Mapping[str, Any]
     user_id: UUID | None
     due_at: datetime
+    happened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

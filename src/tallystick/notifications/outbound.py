@@ -18,9 +18,11 @@ from tallystick.notifications.hooks import Fact, HookBroken, Hooks
 from tallystick.notifications.outbound_models import Delivery, FactTypes, NewFact, webhook_id
 from tallystick.notifications.outbound_repository import OUTBOUND_CHANNEL, EndpointRepository, OutboundRepository
 from tallystick.notifications.outbound_sender import Lookup, Outcome, WebhookSender, system_lookup
+from tallystick.notifications.silence import ReadMark, is_silent, no_mark
 from tallystick.platform.database import WEATHER, Database, Transaction, is_weather, listen
 from tallystick.platform.logging import scrub
 from tallystick.platform.settings import Settings
+from tallystick.platform.telemetry import note_outbound
 from tallystick.platform.work import backoff, enqueue, pause
 
 __all__ = ["OutboundService"]
@@ -51,11 +53,17 @@ class OutboundService:
         self._deliveries = OutboundRepository()
         self._endpoints = EndpointRepository()
         self.types = FactTypes()
+        self._read_mark: ReadMark = no_mark
+
+    def tell_from(self, mark: ReadMark) -> None:
+        """Deliver no fact that is from before the mark."""
+        self._read_mark = mark
 
     async def record_facts(self, tx: Transaction, facts: Sequence[NewFact]) -> None:
         """Store facts in the caller's transaction, earliest first; those whose business key is taken are left alone.
 
-        The order of one object's facts is the order of the calls, so the caller has that object locked.
+        The order of one object's facts is the order of the calls, so the caller has that object locked. What is told in
+        silence is stored, and delivered to nobody.
         """
         if facts:
             unknown = {fact.type for fact in facts if fact.type not in self.types}
@@ -63,7 +71,9 @@ class OutboundService:
                 raise ValueError(f"no such types of facts: {', '.join(sorted(unknown))}")
             ordered = sorted(facts, key=lambda fact: fact.occurred_at)
             now, wall = self._clock.now(), self._clock.wall()
-            await self._deliveries.add_facts(tx, ordered, self._hooks.names, now, wall)
+            mark = await self._read_mark(tx)
+            told = [not is_silent() and (mark is None or fact.occurred_at >= mark) for fact in ordered]
+            await self._deliveries.add_facts(tx, ordered, told, self._hooks.names, now, wall)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver what is due until `stop`, then finish what is in hand."""
@@ -136,6 +146,7 @@ class OutboundService:
         while True:
             try:
                 await self._database.run(lambda tx: self._record(tx, delivery, outcome))
+                note_outbound("delivered" if outcome.error is None else "failed")
                 return
             except WEATHER:
                 if self._clock.monotonic() > until:

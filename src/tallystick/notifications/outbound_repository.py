@@ -62,16 +62,23 @@ class OutboundRepository:
     """The queue of deliveries: filled with the facts, emptied by workers."""
 
     async def add_facts(
-        self, tx: Transaction, facts: Sequence[NewFact], hooks: Sequence[str], now: datetime, wall: datetime
+        self,
+        tx: Transaction,
+        facts: Sequence[NewFact],
+        told: Sequence[bool],
+        hooks: Sequence[str],
+        now: datetime,
+        wall: datetime,
     ) -> None:
         """Store facts whose business key is new, in their order, with a delivery for each who should hear of it.
 
+        `told` says for each fact whether anybody should.
         An endpoint that is off because it failed gets them, too, for when it is on again. Keys are inserted in
         their own order: two transactions with the same keys the other way round would deadlock.
         """
         # Ids in the order of the facts: what they are delivered by.
         ids = sorted(new_id() for _ in facts)
-        rows = sorted(zip(ids, facts, strict=True), key=lambda row: row[1].business_key)
+        rows = sorted(zip(ids, facts, told, strict=True), key=lambda row: row[1].business_key)
         await tx.fetch(
             f"""
             WITH added AS (
@@ -85,7 +92,7 @@ class OutboundRepository:
                 INSERT INTO outbound_deliveries
                     (id, fact_id, receiver, endpoint_id, object_key, due_at, not_before, created_at)
                 SELECT gen_random_uuid(), added.id, r.receiver, r.endpoint_id, added.object_key, $7, $8, $7
-                FROM added JOIN (
+                FROM added JOIN unnest($10::uuid[]) AS told (id) ON told.id = added.id JOIN (
                     SELECT 'endpoint:' || id AS receiver, id AS endpoint_id, events FROM webhook_endpoints
                     WHERE NOT deleted AND (enabled OR disabled_reason = 'failing')
                     UNION ALL SELECT 'hook:' || name, NULL, ARRAY['*'] FROM unnest($9::text[]) AS name
@@ -95,15 +102,16 @@ class OutboundRepository:
             )
             SELECT pg_notify('{OUTBOUND_CHANNEL}', '') WHERE EXISTS (SELECT 1 FROM queued)
             """,
-            [fact_id for fact_id, _ in rows],
-            [fact.business_key for _, fact in rows],
-            [fact.type for _, fact in rows],
-            [fact.object_key for _, fact in rows],
-            [dict(fact.data) for _, fact in rows],
-            [fact.occurred_at for _, fact in rows],
+            [fact_id for fact_id, _, _ in rows],
+            [fact.business_key for _, fact, _ in rows],
+            [fact.type for _, fact, _ in rows],
+            [fact.object_key for _, fact, _ in rows],
+            [dict(fact.data) for _, fact, _ in rows],
+            [fact.occurred_at for _, fact, _ in rows],
             now,
             wall,
             list(hooks),
+            [fact_id for fact_id, _, tell in rows if tell],
         )
 
     async def take(

@@ -6,7 +6,7 @@ another one sends the mail again, under the same Message-ID.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -32,9 +32,11 @@ from tallystick.notifications.models import (
 )
 from tallystick.notifications.outage import Outage
 from tallystick.notifications.repository import MAIL_CHANNEL, MailRepository
+from tallystick.notifications.silence import ReadMark, is_silent, no_mark
 from tallystick.platform.database import WEATHER, Database, Record, Transaction, listen
 from tallystick.platform.mail import MailDelayed, MailRejected
 from tallystick.platform.settings import Settings
+from tallystick.platform.telemetry import note_mail
 from tallystick.platform.work import Queue, WorkItem, backoff, enqueue, run_queue
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ class NotificationService:
         self._outage = Outage(clock)
         self._queue = _PatientQueue(database, clock, self._outage)
         self._checks: dict[str, StillHolds] = {}
+        self._read_mark: ReadMark = no_mark
 
     def register_check(self, template: str, still_holds: StillHolds) -> None:
         """Ask `still_holds` before a mail of this kind is sent, outside any transaction; False supersedes it.
@@ -98,14 +101,20 @@ class NotificationService:
         self._known(template)
         self._checks[template] = still_holds
 
+    def tell_from(self, mark: ReadMark) -> None:
+        """Queue no mail that tells of what happened before the mark."""
+        self._read_mark = mark
+
     async def queue_mails(self, tx: Transaction, requests: Sequence[MailRequest]) -> None:
         """Store mails in the caller's transaction; those whose business key is taken are left alone.
 
-        A mail that is switched off, or whose recipient cannot be an address, is stored as such and takes its
-        key. Raises UnknownTemplate.
+        A mail that is switched off, that is told in silence, or whose recipient cannot be an address, is stored as such
+        and takes its key. Raises UnknownTemplate.
         """
         if requests:
-            await self._repository.insert(tx, [self._new(request) for request in requests], self._clock.now())
+            mark = await self._read_mark(tx)
+            mails = [self._new(request, silent=is_silent() or _before(request, mark)) for request in requests]
+            await self._repository.insert(tx, mails, self._clock.now())
 
     async def alert(self, item: WorkItem) -> None:
         """Tell the administrator (ADMIN_EMAIL) about a work item of a kind `alert.*`; without one, the log."""
@@ -161,10 +170,12 @@ class NotificationService:
         if template not in TEMPLATES:
             raise UnknownTemplate(f"there is no mail {template!r}; there are {', '.join(sorted(TEMPLATES))}")
 
-    def _new(self, request: MailRequest) -> NewMail:
+    def _new(self, request: MailRequest, *, silent: bool) -> NewMail:
         self._known(request.template)
         mail_id = new_id()
         state = MailState.DISABLED if request.template in self._disabled else MailState.QUEUED
+        if silent:
+            state = MailState.SILENT
         problem = None
         try:
             recipient = parse_recipient(request.recipient).addr_spec
@@ -239,6 +250,7 @@ class NotificationService:
             try:
                 async with self._database.connection() as connection:
                     await self._repository.finish(connection, mail.id, state, self._clock.now(), subject=subject)
+                note_mail(mail.template, state)
                 return
             except WEATHER:
                 if self._clock.monotonic() > until:
@@ -252,6 +264,7 @@ class NotificationService:
         delay = backoff(mail.attempts + 1, _FIRST_DELAY, _MOST_DELAY) if counted else self._outage.begin()
         log.warning("mail.delayed", id=str(mail.id), template=mail.template, counted=counted, reason=reason)
         await self._queue.put_back(mail.id, reason, delay, counted=counted)
+        note_mail(mail.template, "delayed")
 
     async def _give_up(self, mail: Mail, reason: str, *, tries: bool = False) -> None:
         error = f"{reason} (after {_MAX_ATTEMPTS} tries)" if tries else reason
@@ -265,6 +278,7 @@ class NotificationService:
                 payload = {"mail_id": str(mail.id), "template": mail.template, "error": error}
                 # Named by its time, too: a mail that was sent again may be given up again.
                 await enqueue(tx, kind, f"{kind}:{mail.id}:{int(now.timestamp())}", payload, due_at=now)
+        note_mail(mail.template, "dead")
 
 
 class _PatientQueue(Queue):
@@ -277,6 +291,10 @@ class _PatientQueue(Queue):
     async def take(self, limit: int) -> Sequence[Record]:
         allowed = self._outage.allowed(limit)
         return await super().take(allowed) if allowed else ()
+
+
+def _before(request: MailRequest, mark: datetime | None) -> bool:
+    return mark is not None and request.happened_at is not None and request.happened_at < mark
 
 
 def _administrator(settings: Settings) -> str | None:

@@ -15,12 +15,13 @@ __all__ = ["HistoryFilter", "PaymentRepository"]
 
 _PAYMENTS = MirrorTable("payments", Payment, "stripe_payment_intent_id", key="id")
 _OPEN = ["requires_payment_method", "requires_confirmation", "requires_action", "failed"]
-# What a state carries; ids, owner and creation never change once they are known.
+# What a state carries; our id and the creation never change once they are known.
 _STATE = (
     "stripe_payment_intent_id",
     "user_id",
     "stripe_customer_id",
     "amount",
+    "currency",
     "status",
     "stripe_status",
     "payment_method",
@@ -111,6 +112,14 @@ class PaymentRepository:
     async def delete(self, tx: Transaction, payment_id: UUID) -> None:
         """Remove a payment of which nothing exists at Stripe."""
         await tx.execute("DELETE FROM payments WHERE id = $1 AND stripe_payment_intent_id IS NULL", payment_id)
+
+    async def claim(self, tx: Transaction, stripe_customer_id: str, user_id: UUID) -> None:
+        """Give the payments of a customer that were nobody's to a user."""
+        await tx.execute(
+            "UPDATE payments SET user_id = $2 WHERE stripe_customer_id = $1 AND user_id IS NULL",
+            stripe_customer_id,
+            user_id,
+        )
 
     async def set_status(self, tx: Transaction, payment_id: UUID, status: str, now: datetime) -> None:
         """Set our own word for a payment that Stripe does not know (`abandoned`)."""

@@ -12,12 +12,10 @@ from tallystick.platform.mirror_table import MirrorTable
 __all__ = ["CHARGES", "DISPUTES", "REFUNDS", "RefundRepository", "cards_of", "parts_of"]
 
 Row = TypeVar("Row", ChargeRow, RefundRow, DisputeRow)
-# What hangs on a payment never changes its currency; a refund is stored before Stripe knows of it.
-_FIXED = ("created_at", "currency")
-
-CHARGES = MirrorTable("charges", ChargeRow, "stripe_charge_id", key="id", fixed=_FIXED)
-REFUNDS = MirrorTable("refunds", RefundRow, "stripe_refund_id", key="id", fixed=_FIXED)
-DISPUTES = MirrorTable("disputes", DisputeRow, "stripe_dispute_id", key="id", fixed=_FIXED)
+# By our id: a refund is stored before Stripe knows of it.
+CHARGES = MirrorTable("charges", ChargeRow, "stripe_charge_id", key="id")
+REFUNDS = MirrorTable("refunds", RefundRow, "stripe_refund_id", key="id")
+DISPUTES = MirrorTable("disputes", DisputeRow, "stripe_dispute_id", key="id")
 
 
 async def parts_of(connection: Connection, table: MirrorTable[Row], payment_id: UUID) -> list[Row]:

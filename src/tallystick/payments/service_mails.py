@@ -16,17 +16,19 @@ from tallystick.payments.models import IntentFacts, Payment, RefundFacts
 from tallystick.payments.repository_mirror import cards_of
 from tallystick.platform.database import Transaction
 from tallystick.stripe_gateway.objects import Failure
+from tallystick.stripe_gateway.ordering import Source
 
 __all__ = ["Draft", "PaymentMails", "failure_key", "intent_mail", "refund_mail"]
 
 
 class Draft(Struct, frozen=True):
-    """A mail before its recipient is known."""
+    """A mail before its recipient is known; `at` is when that happened which it tells."""
 
     payment: Payment
     business_key: str
     template: str
     context: dict[str, Any]
+    at: datetime
 
 
 class PaymentMails:
@@ -60,6 +62,7 @@ class PaymentMails:
                     context={**draft.context, "card_brand": brand, "card_last4": last4},
                     user_id=user.id,
                     due_at=self._clock.now(),
+                    happened_at=draft.at,
                 )
             )
         if requests:
@@ -72,7 +75,7 @@ def intent_mail(payment: Payment, fact: IntentFacts) -> Draft | None:
     if intent.status == "succeeded":
         key = f"payment_confirmation:{payment.id}"
         context = {**_context(payment), "amount": _received(payment), "paid_at": at}
-        return Draft(payment, key, "payment_confirmation", context)
+        return Draft(payment, key, "payment_confirmation", context, _happened(fact.source, payment.created_at))
     if not isinstance(intent.failure, Failure):
         return None
     key_of_failure = failure_key(fact, intent.failure)
@@ -80,7 +83,8 @@ def intent_mail(payment: Payment, fact: IntentFacts) -> Draft | None:
         return None
     decline = decline_of(intent.failure.code, intent.failure.decline_code)
     context = {**_context(payment), "error_code": decline.code, "failed_at": at}
-    return Draft(payment, f"payment_failed:{key_of_failure}", "payment_failed", context)
+    happened_at = _happened(fact.source, payment.created_at)
+    return Draft(payment, f"payment_failed:{key_of_failure}", "payment_failed", context, happened_at)
 
 
 def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> Draft | None:
@@ -96,9 +100,10 @@ def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> 
         "refunded_at": _text(refund.created),
     }
     if refund.status in ("pending", "succeeded"):
-        return Draft(payment, f"refund:{refund.id}", "refund", context)
+        return Draft(payment, f"refund:{refund.id}", "refund", context, refund.created)
     if refund.status == "failed":
-        return Draft(payment, f"refund_failed:{refund.id}", "refund_failed", context)
+        happened_at = _happened(fact.source, refund.created)
+        return Draft(payment, f"refund_failed:{refund.id}", "refund_failed", context, happened_at)
     return None
 
 
@@ -109,6 +114,11 @@ def failure_key(fact: IntentFacts, failure: Failure) -> str | None:
     if fact.source.event_type == "payment_intent.payment_failed":
         return fact.source.event_id
     return None
+
+
+def _happened(source: Source, began_at: datetime) -> datetime:
+    """When a state came about: a fetch knows only that it was after the beginning."""
+    return began_at if source.origin == "fetch" else source.at
 
 
 def _context(payment: Payment) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id, parse_uuid
 from tallystick.customers.service import StripeCustomerService
+from tallystick.notifications.alerts import queue_alert
 from tallystick.notifications.outbound import OutboundService
 from tallystick.notifications.service import NotificationService
 from tallystick.payments.models import (
@@ -38,7 +39,6 @@ from tallystick.payments.states import (
     payment_status,
 )
 from tallystick.platform.database import Transaction
-from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.objects import Failure, PaymentIntent, Refund, pick
 from tallystick.stripe_gateway.ordering import Verdict, later
 from tallystick.webhooks.errors import ParentMissing
@@ -164,6 +164,8 @@ class PaymentRecorder:
             payments[fact.value.id] = changed[fact.value.id] = self._apply(row, fact, verdict, now)
         if changed:
             await self._payments.update_many(tx, list(changed.values()))
+        if repaired := [payments[fact.value.id].id for fact in facts if fact.source.repair]:
+            await self._payments.sum_refunds(tx, repaired)
         await queue_fetches(tx, [id_ for id_, row in changed.items() if row.unsure], self._clock)
 
     def _apply(self, row: Payment, fact: IntentFacts, verdict: Verdict, now: datetime) -> Payment:
@@ -175,6 +177,7 @@ class PaymentRecorder:
             stripe_payment_intent_id=intent.id,
             stripe_customer_id=pick(intent.customer, row.stripe_customer_id),
             amount=intent.amount,
+            currency=intent.currency,
             status=payment_status(intent),
             stripe_status=intent.status,
             payment_method=pick(intent.payment_method, row.payment_method),
@@ -342,8 +345,7 @@ class PaymentRecorder:
             "due_by": dispute.evidence_due_at.isoformat() if dispute.evidence_due_at else None,
             "payment_id": str(dispute.payment_id) if dispute.payment_id else None,
         }
-        key = f"alert.dispute:{dispute.stripe_dispute_id}"
-        await enqueue(tx, "alert.dispute", key, payload, due_at=self._clock.now())
+        await queue_alert(tx, "dispute", dispute.stripe_dispute_id, payload, due_at=self._clock.now())
 
     async def _alert_refund_failed(self, tx: Transaction, payment: Payment, refund: Refund) -> None:
         payload = {
@@ -353,7 +355,7 @@ class PaymentRecorder:
             "reason": pick(refund.failure_reason, None),
             "payment_id": str(payment.id),
         }
-        await enqueue(tx, "alert.refund_failed", f"alert.refund_failed:{refund.id}", payload, due_at=self._clock.now())
+        await queue_alert(tx, "refund_failed", refund.id, payload, due_at=self._clock.now())
 
 
 def _intent_id(fact: Facts) -> str | None:

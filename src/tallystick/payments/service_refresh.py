@@ -101,7 +101,7 @@ class PaymentRefresher:
         intent_id = fact.value.id if isinstance(fact, IntentFacts) else fact.value.payment_intent
 
         async def record(tx: Transaction) -> None:
-            await self._recorder.record(tx, [fact])
+            await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
             await self._webhooks.record_applied(
                 tx,
                 event_type=f"{kind}.fetched",

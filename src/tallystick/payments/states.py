@@ -5,6 +5,8 @@ case in which an intent is created, charged and done within one second. What tim
 decides where it can (a final state is never left); what both leave open is applied, marked unsure, and fetched.
 """
 
+from datetime import datetime
+
 from msgspec import UNSET
 
 from tallystick.payments.models import (
@@ -18,7 +20,7 @@ from tallystick.payments.models import (
     RefundRow,
 )
 from tallystick.stripe_gateway.objects import Failure, PaymentIntent
-from tallystick.stripe_gateway.ordering import Verdict
+from tallystick.stripe_gateway.ordering import Source, Verdict
 
 __all__ = [
     "FINAL",
@@ -43,14 +45,25 @@ def payment_status(intent: PaymentIntent) -> str:
     return intent.status
 
 
+def _told_later(row_at: datetime, source: Source) -> bool:
+    """Whether an event tells a state that is newer than the row's for certain.
+
+    The time of an answer is the one at which it left Stripe: what has moved the row since it was asked for may be newer
+    than the state that it shows.
+    """
+    return source.at > row_at and source.origin == "event"
+
+
 def judge_intent(row: Payment, facts: IntentFacts) -> Verdict:
     """A payment intent's state against its row (state machine: docs.stripe.com/payments/paymentintents/lifecycle)."""
     new, old = facts.value.status, row.stripe_status
     if row.state_at is None or old is None:
         return Verdict.APPLY
+    if facts.source.mends(row.revision):
+        return Verdict.APPLY
     if (old in FINAL) != (new in FINAL):
         return Verdict.APPLY if new in FINAL else Verdict.KEEP
-    if facts.source.unmoved(row.revision) or facts.source.at > row.state_at:
+    if facts.source.unmoved(row.revision) or _told_later(row.state_at, facts.source):
         return Verdict.APPLY
     if facts.source.at < row.state_at:
         return Verdict.KEEP
@@ -104,12 +117,12 @@ _REFUND_RANK = {
 
 def judge_refund(row: RefundRow, facts: RefundFacts) -> Verdict:
     """A refund goes pending → succeeded → (sometimes) failed, never back; a rejected reservation counts as nothing."""
-    if row.stripe_refund_id is None or row.state_at is None:
+    if row.stripe_refund_id is None or row.state_at is None or facts.source.mends(row.revision):
         return Verdict.APPLY
     old, new = _REFUND_RANK.get(row.status, 0), _REFUND_RANK.get(facts.value.status, 0)
     if old != new:
         return Verdict.APPLY if new > old else Verdict.KEEP
-    if facts.source.unmoved(row.revision) or facts.source.at > row.state_at:
+    if facts.source.unmoved(row.revision) or _told_later(row.state_at, facts.source):
         return Verdict.APPLY
     if facts.source.at < row.state_at or row.status == facts.value.status:
         return Verdict.KEEP
@@ -130,12 +143,12 @@ _DISPUTE_RANK = {
 
 def judge_dispute(row: DisputeRow, facts: DisputeFacts) -> Verdict:
     """Newer wins; within a second the later stage does (a lost dispute may be appealed, so none is final for ever)."""
-    if facts.source.unmoved(row.revision) or facts.source.at > row.state_at:
+    if facts.source.unmoved(row.revision) or _told_later(row.state_at, facts.source):
         return Verdict.APPLY
     if facts.source.at < row.state_at or row.status == facts.value.status:
         return Verdict.KEEP
     old, new = _DISPUTE_RANK.get(row.status, 5), _DISPUTE_RANK.get(facts.value.status, 5)
-    if old == new:
+    if old == new or (new < old and facts.source.at > row.state_at):
         return Verdict.UNSURE
     return Verdict.APPLY if new > old else Verdict.KEEP
 
@@ -143,7 +156,7 @@ def judge_dispute(row: DisputeRow, facts: DisputeFacts) -> Verdict:
 def judge_charge(row: ChargeRow, facts: ChargeFacts) -> Verdict:
     """Newer wins; within a second the state that went further, if it went further in everything."""
     charge = facts.value
-    if facts.source.unmoved(row.revision) or facts.source.at > row.state_at:
+    if facts.source.unmoved(row.revision) or _told_later(row.state_at, facts.source):
         return Verdict.APPLY
     if facts.source.at < row.state_at:
         return Verdict.KEEP
@@ -159,6 +172,6 @@ def judge_charge(row: ChargeRow, facts: ChargeFacts) -> Verdict:
         return Verdict.KEEP
     if all(ours <= theirs for ours, theirs in zip(old, new, strict=True)):
         return Verdict.APPLY
-    if all(ours >= theirs for ours, theirs in zip(old, new, strict=True)):
+    if facts.source.at == row.state_at and all(ours >= theirs for ours, theirs in zip(old, new, strict=True)):
         return Verdict.KEEP
     return Verdict.UNSURE

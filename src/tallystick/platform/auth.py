@@ -12,7 +12,7 @@ from jwt import PyJWKClient
 from tallystick.core.errors import Forbidden, Unauthorized
 from tallystick.platform.settings import Settings
 
-__all__ = ["ROLES", "Actor", "Identity", "TokenVerifier"]
+__all__ = ["ROLES", "Actor", "Identity", "TokenExpired", "TokenVerifier"]
 
 ROLES = frozenset({"admin", "support", "service"})
 _ASYMMETRIC = ("RS256", "RS384", "RS512", "ES256", "ES384", "EdDSA")
@@ -62,6 +62,14 @@ class Actor:
             raise Forbidden("This needs the role admin.")
 
 
+class TokenExpired(Unauthorized):
+    """The token's signature is right and its time is over: `identity` is who it was made for."""
+
+    def __init__(self, identity: Identity) -> None:
+        super().__init__("The access token is not valid or has expired.")
+        self.identity = identity
+
+
 class TokenVerifier:
     """Checks `Authorization: Bearer …` tokens: signature, issuer, audience, expiry, required claims."""
 
@@ -84,6 +92,9 @@ class TokenVerifier:
             raise Unauthorized
         try:
             claims = await self._claims(token)
+        except jwt.ExpiredSignatureError as error:
+            # The signature is checked before the time is: who it was may be told to those who watch.
+            raise TokenExpired(self._identity(jwt.decode(token, options={"verify_signature": False}))) from error
         except (jwt.PyJWTError, ValueError) as error:
             raise Unauthorized("The access token is not valid or has expired.") from error
         return self._identity(claims)

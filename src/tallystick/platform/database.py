@@ -1,14 +1,16 @@
 """PostgreSQL: one pool, explicit transactions, and a guard against calling out while one is open."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
+
+from tallystick.platform.telemetry import note_database_error
 
 __all__ = [
     "WEATHER",
@@ -64,6 +66,18 @@ def assert_no_transaction() -> None:
         raise AssertionError("a network call inside a database transaction")
 
 
+@contextmanager
+def _noting() -> Iterator[None]:
+    """Count what PostgreSQL, or the way to it, breaks off; a time-out of the caller's own is none of it."""
+    try:
+        yield
+    except WEATHER as error:
+        if is_weather(error) and not isinstance(error, TimeoutError):
+            passes = isinstance(error, (*_CONTENTION, asyncpg.LockNotAvailableError))
+            note_database_error("contention" if passes else "lost")
+        raise
+
+
 async def _prepare(connection: Any) -> None:
     await connection.set_type_codec(
         "jsonb",
@@ -72,6 +86,13 @@ async def _prepare(connection: Any) -> None:
         decoder=lambda data: msgspec.json.decode(data[1:]),
         format="binary",
     )
+
+
+async def _keep(_: Any) -> None:
+    """A connection goes back as it is: nothing of ours outlives a transaction but LISTEN, which is undone in its place.
+
+    What is open asyncpg rolls back in any case; its own reset would cost a round trip each time.
+    """
 
 
 class Database:
@@ -101,6 +122,7 @@ class Database:
             timeout=10,
             max_inactive_connection_lifetime=300,
             init=_prepare,
+            reset=_keep,
             server_settings={
                 "search_path": self.schema,
                 "application_name": self._name,
@@ -125,19 +147,21 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for reads, each statement on its own."""
-        async with self._pool.acquire(timeout=10) as connection:
-            yield connection
+        with _noting():
+            async with self._pool.acquire(timeout=10) as connection:
+                yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction: commits at the end of the block, rolls back when it raises."""
-        async with self._pool.acquire(timeout=10) as connection:
-            token = _open_transactions.set(_open_transactions.get() + 1)
-            try:
-                async with connection.transaction():
-                    yield connection
-            finally:
-                _open_transactions.reset(token)
+        with _noting():
+            async with self._pool.acquire(timeout=10) as connection:
+                token = _open_transactions.set(_open_transactions.get() + 1)
+                try:
+                    async with connection.transaction():
+                        yield connection
+                finally:
+                    _open_transactions.reset(token)
 
     async def run(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
         """`work` in a transaction, done again (at most three times) when PostgreSQL chose it as a deadlock's victim."""
@@ -161,10 +185,19 @@ async def await_makers(tx: Transaction, names: Iterable[str]) -> bool:
 
     Rows that are not there yet cannot be locked: whoever makes one goes alone. True: there were names, look again.
     """
-    ordered = sorted(set(names))
-    for name in ordered:
-        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
-    return bool(ordered)
+    wanted = list(set(names))
+    if wanted:
+        # In an order that all share, and in one round trip: a subquery that is sorted is read as it is sorted.
+        await tx.execute(
+            """
+            SELECT pg_advisory_xact_lock(place) FROM (
+                SELECT DISTINCT hashtextextended(name, 0) AS place FROM unnest($1::text[]) AS name
+                ORDER BY place OFFSET 0
+            ) AS places
+            """,
+            wanted,
+        )
+    return bool(wanted)
 
 
 async def listen(database: Database, channel: str, wake: Callable[[], None], stop: asyncio.Event) -> None:

@@ -28,6 +28,7 @@ from tallystick.core.errors import (
 from tallystick.core.ids import new_id
 from tallystick.platform.database import WEATHER, is_weather
 from tallystick.platform.idempotency import IdempotentRequest
+from tallystick.platform.telemetry import note_request
 
 __all__ = [
     "IdempotencyKey",
@@ -199,12 +200,14 @@ class RequestFrame:
                 raise
             await problem_response(problem(failure, request_id))(scope, receive, send_framed)
         finally:
+            took_s = time.monotonic() - started
+            note_request(getattr(scope.get("route"), "path", "unknown"), scope["method"], status, took_s)
             log.info(
                 "request",
                 method=scope["method"],
                 path=_TOKEN_IN_PATH.sub(r"/\1/…", scope["path"]),
                 status=status,
-                ms=round((time.monotonic() - started) * 1000, 1),
+                ms=round(took_s * 1000, 1),
             )
             structlog.contextvars.unbind_contextvars("request_id")
 

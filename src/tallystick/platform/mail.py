@@ -155,6 +155,14 @@ class SmtpTransport:
         kept.used_at = time.monotonic()
         self._idle.append(kept)
 
+    async def probe(self) -> None:
+        """Connect and log in as for a message, and hand none in. Raises MailDelayed."""
+        try:
+            async with asyncio.timeout(_COMMAND_TIMEOUT_S):
+                await _quit((await self._connection()).client)
+        except TimeoutError as error:
+            raise MailDelayed("the mail server did not answer in time", counted=False) from error
+
     async def close(self) -> None:
         """Say good-bye on the connections that are open."""
         while self._idle:

@@ -55,7 +55,7 @@ class MirrorTable(RowTable[Row]):
         stripe_id: str,
         *,
         key: str | None = None,
-        fixed: Sequence[str] = ("id", "created_at"),
+        fixed: Sequence[str] = ("id",),
     ) -> None:
         super().__init__(table, row, [key or stripe_id], fixed=fixed)
         self._stripe_id = stripe_id

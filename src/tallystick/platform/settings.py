@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +36,10 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _split_or_none(value: object) -> object:
+    return [] if value == "none" else _split(value)
+
+
 def _origin(text: str) -> str:
     found = re.match(r"(https?://[a-z0-9.:\[\]-]+)/?\Z", text.lower())
     if found is None:
@@ -45,6 +50,7 @@ def _origin(text: str) -> str:
 Origin = Annotated[str, AfterValidator(_origin)]
 CommaList = Annotated[list[str], BeforeValidator(_split)]
 Origins = Annotated[list[Origin], BeforeValidator(_split)]
+CauseList = Annotated[list[Literal["missed_event", "ours", "dashboard", "foreign"]], BeforeValidator(_split_or_none)]
 DayList = Annotated[list[Annotated[int, Field(ge=1, le=60)]], BeforeValidator(_split)]
 SecretList = Annotated[list[SecretStr], BeforeValidator(_split)]
 
@@ -71,8 +77,13 @@ class Settings(BaseModel):
     stripe_api_version: str = Field(default="2023-10-16", pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z_]+)?$")
     stripe_api_base: str = STRIPE_API_BASE
     stripe_event_polling: bool = False
+    event_catch_up_s: float | None = Field(default=None, ge=0, le=86_400, description="0: never")
     stripe_timeout_s: float = Field(default=20.0, gt=0, le=80)
-    stripe_background_rate: int = Field(default=10, ge=1, le=100, description="background calls a second")
+    stripe_rate_limit: int | None = Field(default=None, ge=1, le=10_000, description="calls a second")
+    stripe_background_rate: int = Field(default=10, ge=1, le=1000, description="of them, most in the background")
+    reconcile_every_s: float = Field(default=300, ge=0, le=86_400, description="0: never")
+    reconcile_full_hour: int = Field(default=3, ge=-1, le=23, description="of the day in UTC; -1: never")
+    reconcile_repair: CauseList = ["missed_event", "ours", "dashboard", "foreign"]
     clock_file: Path | None = Field(default=None, description="how far the sandbox has moved business time ahead")
 
     # Payments
@@ -133,6 +144,21 @@ class Settings(BaseModel):
     keep_idempotency_keys_days: int = Field(default=30, ge=1, le=3650)
     keep_done_work_days: int = Field(default=7, ge=1, le=3650)
     keep_deliveries_days: int = Field(default=30, ge=1, le=3650)
+    keep_audit_days: int = Field(default=3650, ge=1, le=36500)
+    # Stripe sends an event again for three days, and tells of the events of the last thirty.
+    keep_payloads_days: int = Field(default=30, ge=7, le=3650)
+    keep_archive_months: int = Field(default=0, ge=0, le=1200, description="0: for ever")
+
+    # Figures
+    metrics_time_zone: str = Field(default="UTC", description="whose days are reported")
+    metrics_currency: str | None = Field(default=None, description="what all is converted to (DEFAULT_CURRENCY)")
+    metrics_discounts: Literal["forever", "all", "none"] = "forever"
+
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="where a worker serves /metrics; 0: nowhere")
+    metrics_host: str = Field(default="127.0.0.1", description="the address of METRICS_PORT")
+    alerts_built_in: bool = Field(default=True, description="off where Prometheus evaluates the alerts")
+    metrics_token: SecretStr | None = Field(default=None, description="what Prometheus sends to read /metrics")
+    alert_urls: SecretList = Field(default=[], description="channels beside mail, as apprise writes them (slack://…)")
 
     # Limits and logs
     request_body_max_bytes: int = Field(default=64 * 1024, ge=1024, le=10 * 1024 * 1024)
@@ -151,6 +177,22 @@ class Settings(BaseModel):
     def sandboxed(self) -> bool:
         """Whether "Stripe" is something else than Stripe."""
         return self.stripe_api_base != STRIPE_API_BASE
+
+    @property
+    def calls_a_second(self) -> int:
+        """How many calls a second all processes together make: as set, else four fifths of what Stripe takes."""
+        if self.stripe_rate_limit is not None:
+            return self.stripe_rate_limit
+        if self.sandboxed:
+            return 1000
+        return 80 if self.live else 20
+
+    @property
+    def catch_up_every_s(self) -> float:
+        """How often the list of events is read, in seconds; 0: never."""
+        if self.event_catch_up_s is not None:
+            return self.event_catch_up_s
+        return 2.0 if self.stripe_event_polling else 60.0
 
     @property
     def stripe_js(self) -> str:
@@ -193,6 +235,12 @@ class Settings(BaseModel):
         problems = [*_key_problems(self), *_access_problems(self), *_live_problems(self), *_clock_problems(self)]
         if self.brand_logo_path is not None and not self.brand_logo_path.is_file():
             problems.append("BRAND_LOGO_PATH: there is no such file")
+        try:
+            ZoneInfo(self.metrics_time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            problems.append("METRICS_TIME_ZONE: is no time zone (an IANA name, e.g. Europe/Berlin)")
+        if self.metrics_currency is not None and self.metrics_currency not in CURRENCIES:
+            problems.append("METRICS_CURRENCY: not a currency that Stripe takes (lower-case ISO code, e.g. usd)")
         if self.default_currency not in CURRENCIES:
             problems.append("DEFAULT_CURRENCY: not a currency that Stripe takes (lower-case ISO code, e.g. usd)")
         if self.min_payment_amount > self.max_payment_amount:

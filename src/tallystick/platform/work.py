@@ -20,6 +20,7 @@ import structlog
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
 from tallystick.platform.database import WEATHER, Database, Record, Transaction, is_weather, listen
+from tallystick.platform.telemetry import note_work
 
 __all__ = [
     "MAIL_CHANNEL",
@@ -273,12 +274,16 @@ class WorkRunner:
         else:
             if again is None:
                 await self._queue.finish(item.id, row["leased_until"])
+                note_work(item.kind, "done")
             else:
                 await self._queue.put_off(item.id, row["leased_until"], again)
+                note_work(item.kind, "later")
 
     async def _give_back(self, item: WorkItem, error: str, delay: timedelta, lease: datetime, *, counted: bool) -> None:
         if counted and item.attempts + 1 >= _TRIES_MAX:
             log.error("work.dead", kind=item.kind, key=item.business_key, error=error)
             await self._queue.finish(item.id, lease, "dead")
+            note_work(item.kind, "dead")
         else:
             await self._queue.put_back(item.id, error, delay, counted=counted)
+            note_work(item.kind, "retried")

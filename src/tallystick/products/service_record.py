@@ -75,7 +75,7 @@ class ProductRecorder:
             stripe_product_id=product.id,
             name=product.name,
             active=product.active,
-            deleted=product.deleted or (row is not None and row.deleted),
+            deleted=product.deleted,
             description=pick(product.description, row.description if row else None),
             unit_label=pick(product.unit_label, row.unit_label if row else None),
             default_price_id=pick(product.default_price, row.default_price_id if row else None),
@@ -96,7 +96,7 @@ class ProductRecorder:
             stripe_price_id=price.id,
             stripe_product_id=price.product,
             active=price.active,
-            deleted=price.deleted or (row is not None and row.deleted),
+            deleted=price.deleted,
             currency=price.currency,
             type=price.type,
             billing_scheme=price.billing_scheme,
@@ -123,6 +123,8 @@ def _judge(row: ProductRow | PriceRow, source: Source, shown: Mapping[str, Any],
 
 
 def _judge_product(row: ProductRow, fact: ProductFacts) -> Verdict:
+    if fact.source.mends(row.revision):
+        return Verdict.APPLY
     if fact.value.deleted or row.deleted:
         return Verdict.KEEP if row.deleted else Verdict.APPLY
     source, previous = fact.source, dict(fact.source.previous or {})
@@ -159,6 +161,8 @@ def _state_of(product: Product, row: ProductRow) -> Mapping[str, Any]:
 
 
 def _judge_price(row: PriceRow, fact: PriceFacts) -> Verdict:
+    if fact.source.mends(row.revision):
+        return Verdict.APPLY
     if fact.value.deleted or row.deleted:
         return Verdict.KEEP if row.deleted else Verdict.APPLY
     if row.tiers is None and not isinstance(fact.value.tiers, UnsetType):

@@ -10,6 +10,7 @@ from tallystick.sandbox.engine import Engine
 from tallystick.sandbox.pages.acting import Stage
 from tallystick.sandbox.pages.challenge import ChallengePage
 from tallystick.sandbox.pages.checkout import CheckoutPage
+from tallystick.sandbox.pages.dashboard import Dashboard
 from tallystick.sandbox.pages.invoice import InvoicePage
 from tallystick.sandbox.pages.portal import PortalPage
 from tallystick.sandbox.pages.stripe_js import StripeJs
@@ -28,6 +29,7 @@ class Sandbox:
         self.api = Api(self.engine, self.deliverer)
         control = Control(self.engine, self.deliverer, self.api)
         challenge = ChallengePage(self.engine, self.deliverer)
+        self._dashboard = Dashboard(self.engine, self.api, control)
         stage = Stage(self.engine, self.deliverer)
         customer_pages = [*challenge.routes(), *CheckoutPage(stage).routes(), *PortalPage(stage).routes()]
         routes: list[Route | Mount] = [
@@ -35,6 +37,7 @@ class Sandbox:
             Mount(ASSETS_PATH, app=assets_app()),
             *StripeJs(self.engine).routes(),
             *InvoicePage(stage).routes(),
+            *self._dashboard.routes(),
         ]
         self._rest = Starlette(routes=routes)
 
@@ -53,6 +56,7 @@ class Sandbox:
                 await self.deliverer.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
+                await self._dashboard.stop()
                 await self.deliverer.stop()
                 self.engine.close()
                 await send({"type": "lifespan.shutdown.complete"})
@@ -60,5 +64,8 @@ class Sandbox:
 
 
 def create_sandbox(config: SandboxConfig | None = None) -> Sandbox:
-    """A sandbox as an ASGI application: `/v1/*` is Stripe, `/_sandbox/*` its controls and the customer's pages."""
+    """A sandbox as an ASGI application: `/v1/*` is Stripe, `/_sandbox/*` its controls and the customer's pages.
+
+    `/dashboard` is the page of whoever develops against it.
+    """
     return Sandbox(config or SandboxConfig())

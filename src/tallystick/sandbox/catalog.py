@@ -139,15 +139,15 @@ INDEXED: dict[str, tuple[str, ...]] = {
     ),
     "customer": ("email", "test_clock"),
     "customer_balance_transaction": ("customer", "invoice"),
-    "dispute": ("charge", "payment_intent"),
+    "dispute": ("charge", "payment_intent", "status"),
     "entitlements.feature": ("active", "lookup_key"),
-    "event": ("type",),
+    "event": ("data.object.id", "type"),
     "invoice": (
         "collection_method", "customer", "parent.subscription_details.subscription", "status", "test_clock",
     ),
     "invoice_payment": ("invoice", "payment.payment_intent", "status"),
     "invoiceitem": ("customer", "invoice", "test_clock"),
-    "payment_intent": ("customer",),
+    "payment_intent": ("customer", "status"),
     "payment_method": ("customer", "type"),
     "price": (
         "active", "currency", "lookup_key", "product", "recurring.interval", "recurring.meter",
@@ -156,13 +156,13 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "product": ("active", "shippable", "type", "url"),
     "promotion_code": ("active", "code", "customer", "promotion.coupon"),
     "radar.early_fraud_warning": ("charge", "payment_intent"),
-    "refund": ("charge", "payment_intent"),
+    "refund": ("charge", "payment_intent", "status"),
     "setup_attempt": ("setup_intent",),
-    "setup_intent": ("customer", "payment_method"),
+    "setup_intent": ("customer", "payment_method", "status"),
     "subscription": ("collection_method", "customer", "status", "test_clock"),
     "subscription_schedule": ("customer",),
 }  # fmt: skip
-"""The fields that lists filter by."""
+"""The fields that lists filter by, Stripe's and the dashboard's."""
 
 JOBS: dict[str, Callable[[Context, str, Json], None]] = {
     **checkout_sessions.JOBS,

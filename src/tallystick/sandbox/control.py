@@ -18,19 +18,21 @@ from tallystick.sandbox.clock import parse_span
 from tallystick.sandbox.delivery import Deliverer
 from tallystick.sandbox.engine import Engine
 from tallystick.sandbox.errors import ApiError
-from tallystick.sandbox.faults import ApiFault, WebhookFault
+from tallystick.sandbox.faults import Fault
 from tallystick.sandbox.resources import webhook_endpoints
+from tallystick.sandbox.seed import seed
 from tallystick.sandbox.shapes import Json, canonical, decode
 
-__all__ = ["Control", "Refused"]
+__all__ = ["Control", "Refused", "is_local"]
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-_FAULTS = msgspec.json.Decoder(ApiFault | WebhookFault)
+_FAULTS = msgspec.json.Decoder(Fault)
 _ENDPOINT_KEYS = frozenset({"url", "secret", "api_version", "enabled_events", "description"})
 _MOMENT_S = 1.5
 """Due moments this close count as part of what is going on: a balance transaction, a dispute."""
 _PATIENCE_S = 60.0
+_MOST_SEEDED = 10_000_000
 _FARTHEST_S = 100 * 366 * 86400
 
 
@@ -63,6 +65,7 @@ class Control:
             ("DELETE", "/faults", self._remove_faults),
             ("DELETE", "/faults/{id}", self._remove_faults),
             ("POST", "/reset", self._reset),
+            ("POST", "/seed", self._seed),
             ("GET", "/requests", self._requests),
             ("GET", "/events/{id}/deliveries", self._deliveries),
             ("POST", "/events/{id}/resend", self._resend),
@@ -73,7 +76,7 @@ class Control:
     def _guarded(self, handler: Endpoint) -> Endpoint:
         async def guarded(request: Request) -> Response:
             host = request.client.host if request.client else "127.0.0.1"
-            if not (self._engine.config.open_control or _is_local(host)):
+            if not (self._engine.config.open_control or is_local(host)):
                 return JSONResponse({"error": "The controls are open to this machine only."}, status_code=403)
             try:
                 return await handler(request)
@@ -96,7 +99,11 @@ class Control:
         return JSONResponse(msgspec.to_builtins(settings))
 
     async def _clock(self, _request: Request) -> Response:
-        return JSONResponse({**self._now(), "advancing": self._advance.progress()})
+        return JSONResponse({**self._now(), "advancing": self.progress()})
+
+    def progress(self) -> Json | None:
+        """How far an advance is that is under way (`to`, `steps`, `waiting`); else None."""
+        return self._advance.progress()
 
     def _now(self) -> Json:
         clock = self._engine.clock
@@ -107,11 +114,22 @@ class Control:
         }
 
     async def _move(self, request: Request) -> Response:
+        wanted = await _json(request)
+        try:
+            return JSONResponse(await self.move(wanted))
+        except NotSettled as problem:
+            body = {"error": str(problem), "waiting": problem.waiting, **self._now()}
+            return JSONResponse(body, status_code=504)
+
+    async def move(self, wanted: Json) -> Json:
         """`{"by": seconds or "40d"}` or `{"to": unix or ISO 8601}`: from due moment to due moment.
 
-        `timeout_s` is how long each moment may take until all that it brings is done; 504 names what is not.
+        `timeout_s` is how long each moment may take until all that it brings is done.
+
+        Raises:
+            Refused, ValueError: it is no span, no moment, or one that cannot be gone to.
+            NotSettled: something did not get done; business time stands where it was waited for.
         """
-        wanted = await _json(request)
         if ("by" in wanted) == ("to" in wanted):
             raise Refused('Send {"by": …} or {"to": …}.')
         by = parse_span(wanted["by"]) if "by" in wanted else None
@@ -126,12 +144,8 @@ class Control:
                 raise Refused("That is more than a century ahead.")
             return target
 
-        try:
-            answer = await self._advance.move(target_from, patience_s)
-        except NotSettled as problem:
-            body = {"error": str(problem), "waiting": problem.waiting, **self._now()}
-            return JSONResponse(body, status_code=504)
-        return JSONResponse({**self._now(), **answer})
+        answer = await self._advance.move(target_from, patience_s)
+        return {**self._now(), **answer}
 
     async def settle(self, *, timeout_s: float, ahead_s: float = 0.0) -> bool:
         """Wait until no delivery is due or under way and no due moment lies within `ahead_s`."""
@@ -176,34 +190,42 @@ class Control:
         return JSONResponse({"data": msgspec.to_builtins(self._engine.faults.all())})
 
     async def _reset(self, _request: Request) -> Response:
+        self.reset()
+        return JSONResponse({"status": "ok"})
+
+    def reset(self) -> None:
+        """Forget everything, as a sandbox that was never used."""
         self._engine.reset()
         self._deliverer.forget()
         self._api.requests.clear()
-        return JSONResponse({"status": "ok"})
+
+    async def _seed(self, request: Request) -> Response:
+        """`{"objects": 100000}`: customers with methods, payments and subscriptions, as if they were old."""
+        wanted = await _json(request)
+        count = wanted.get("objects")
+        if wanted.keys() != {"objects"} or not isinstance(count, int) or not 1 <= count <= _MOST_SEEDED:
+            raise Refused(f'Send {{"objects": …}}, from 1 to {_MOST_SEEDED:,}.')
+        return JSONResponse(await seed(self._engine, count))
 
     async def _requests(self, request: Request) -> Response:
         limit = int(request.query_params.get("limit", "50"))
         return JSONResponse({"data": list(self._api.requests)[:limit]})
 
     async def _deliveries(self, request: Request) -> Response:
-        rows = self._engine.store.execute(
-            "SELECT id, endpoint, version, due_at, state, tries FROM deliveries WHERE event = ? ORDER BY id",
-            request.path_params["id"],
-        ).fetchall()
-        names = ("id", "endpoint", "api_version", "due_at", "state", "tries")
-        data = [dict(zip(names, (*row[:5], decode(row[5])), strict=True)) for row in rows]
-        return JSONResponse({"data": data})
+        return JSONResponse({"data": self._engine.events.deliveries(request.path_params["id"])})
 
     async def _resend(self, request: Request) -> Response:
         """To all enabled endpoints, or to `{"endpoint": "we_…"}`."""
         wanted = await _json(request)
-        endpoints = [
-            item for item in self._engine.events.endpoints().values() if wanted.get("endpoint", item.id) == item.id
-        ]
+        return JSONResponse({"deliveries": self.resend(request.path_params["id"], wanted.get("endpoint"))})
+
+    def resend(self, event_id: str, endpoint_id: str | None = None) -> int:
+        """Deliver an event again, to one endpoint or to all that are enabled; to how many."""
+        known = self._engine.events.endpoints().values()
         with self._engine.unit() as ctx:
-            count = ctx.events.resend(request.path_params["id"], endpoints)
+            count = ctx.events.resend(event_id, [item for item in known if endpoint_id in (None, item.id)])
         self._deliverer.add(self._engine.take_fresh())
-        return JSONResponse({"deliveries": count})
+        return count
 
     async def _quiet(self, request: Request) -> Response:
         timeout_s = float(request.query_params.get("timeout_s", "10"))
@@ -211,7 +233,8 @@ class Control:
         return JSONResponse({"quiet": quiet}, status_code=200 if quiet else 504)
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether this is an address of the machine itself."""
     try:
         address = ipaddress.ip_address(host)
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

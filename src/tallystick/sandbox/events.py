@@ -83,6 +83,10 @@ class EventLog:
             self._types = {row[0] for row in rows}
         return self._types
 
+    def hidden(self) -> dict[str, float]:
+        """The event types that a fault keeps out of the list, and for how many seconds."""
+        return {kind: hidden_s for kind in self.types() if (hidden_s := self._faults.hidden(kind))}
+
     def take_fresh(self) -> list[Delivery]:
         """The deliveries made by the transaction that has just been committed."""
         fresh, self._fresh = self._fresh, []
@@ -127,6 +131,14 @@ class EventLog:
         if row is None:
             row = self._store.execute("SELECT body FROM objects WHERE id = ?", event_id).fetchone()
         return row[0] if row else None
+
+    def deliveries(self, event_id: str) -> list[Json]:
+        """The deliveries of an event, oldest first: each with its `tries`, moments of business time."""
+        rows = self._store.execute(
+            "SELECT id, endpoint, version, due_at, state, tries FROM deliveries WHERE event = ? ORDER BY id", event_id
+        ).fetchall()
+        names = ("id", "endpoint", "api_version", "due_at", "state", "tries")
+        return [dict(zip(names, (*row[:5], decode(row[5])), strict=True)) for row in rows]
 
     def resend(self, event_id: str, endpoints: list[Endpoint]) -> int:
         """New deliveries of an old event, as rendered then where that was kept; answers how many."""

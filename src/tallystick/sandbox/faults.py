@@ -6,11 +6,11 @@ Rules live in memory only: a restarted sandbox behaves well.
 import random
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["ApiFault", "Faults", "Planned", "WebhookFault"]
+__all__ = ["ApiFault", "EventFault", "Fault", "Faults", "Planned", "WebhookFault"]
 
 
 class ApiFault(msgspec.Struct, tag_field="target", tag="api", kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +56,20 @@ class WebhookFault(msgspec.Struct, tag_field="target", tag="webhook", kw_only=Tr
     hits: int = 0
 
 
+class EventFault(msgspec.Struct, tag_field="target", tag="event", kw_only=True, forbid_unknown_fields=True):
+    """Events whose type fits `type` are listed by `GET /v1/events` only `delay_s` of business time after they happened,
+    while later ones are listed at once. `times` does not count here: it holds until deleted."""
+
+    kind: Literal["late"]
+    type: str = "*"
+    delay_s: float = 30.0
+    times: int | None = None
+    probability: float = 1.0
+    seed: int | None = None
+    id: str = ""
+    hits: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """One delivery to be made: when, in which version if not the endpoint's, and whether it gets lost."""
@@ -65,16 +79,19 @@ class Planned:
     dropped: bool = False
 
 
+Fault: TypeAlias = ApiFault | WebhookFault | EventFault
+
+
 class Faults:
     """The rules in force."""
 
     def __init__(self) -> None:
-        self._rules: dict[str, ApiFault | WebhookFault] = {}
+        self._rules: dict[str, Fault] = {}
         self._random: dict[str, random.Random] = {}
         self._windows: dict[str, float] = {}
         self._count = 0
 
-    def add(self, rule: ApiFault | WebhookFault) -> ApiFault | WebhookFault:
+    def add(self, rule: Fault) -> Fault:
         """Put a rule in force under a new id."""
         self._count += 1
         rule.id = f"fault_{self._count}"
@@ -83,7 +100,7 @@ class Faults:
         self._random[rule.id] = random.Random(rule.seed)
         return rule
 
-    def all(self) -> list[ApiFault | WebhookFault]:
+    def all(self) -> list[Fault]:
         """The rules in force, oldest first."""
         return list(self._rules.values())
 
@@ -133,7 +150,12 @@ class Faults:
         # Deliveries leave in the order of their due moment, so a random fraction is a random order.
         return end + self._random[rule.id].random() * 0.05 if rule.id in self._random else end
 
-    def _strikes(self, rule: ApiFault | WebhookFault) -> bool:
+    def hidden(self, kind: str) -> float:
+        """For how long after it happened an event of this type is not listed."""
+        rules = [rule for rule in self._rules.values() if isinstance(rule, EventFault) and fnmatchcase(kind, rule.type)]
+        return max((rule.delay_s for rule in rules), default=0.0)
+
+    def _strikes(self, rule: Fault) -> bool:
         if rule.times is not None and rule.hits >= rule.times:
             return False
         if rule.probability < 1.0 and self._random[rule.id].random() >= rule.probability:

@@ -6,11 +6,14 @@ from pathlib import Path
 import uvicorn
 
 from tallystick.sandbox.app import create_sandbox
+from tallystick.sandbox.engine import Engine
+from tallystick.sandbox.seed import seed_at_once
 from tallystick.sandbox.settings import SandboxConfig
 from tallystick.sandbox.versions import OLDEST
 
 __all__ = ["DEFAULT_PORT", "make_server", "run"]
 
+_log = logging.getLogger(__name__)
 DEFAULT_PORT = 12111
 
 
@@ -46,8 +49,12 @@ def run(
     public_url: str | None = None,
     open_control: bool = False,
     clock_file: Path | None = None,
+    objects: int = 0,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. `api_version` is the account's default where `database` is new."""
+    """Serve until SIGINT or SIGTERM. `api_version` is the account's default where `database` is new.
+
+    So many `objects` are added first.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     config = SandboxConfig(
         database=database,
@@ -57,4 +64,9 @@ def run(
         open_control=open_control,
         clock_file=clock_file,
     )
+    if objects:
+        engine = Engine(config)
+        made = seed_at_once(engine, objects)
+        engine.close()
+        _log.info("added %s objects of %s customers in %s s", made["objects"], made["customers"], made["took_s"])
     make_server(config, host=host, port=port).run()

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS objects (
     created INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS objects_kind ON objects (object);
 CREATE INDEX IF NOT EXISTS objects_created ON objects (object, created);
+CREATE INDEX IF NOT EXISTS objects_deleted ON objects (object) WHERE deleted;
 CREATE TABLE IF NOT EXISTS refs (
     object TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
     PRIMARY KEY (object, field, value, seq)) WITHOUT ROWID;
@@ -48,7 +49,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
     tries TEXT NOT NULL DEFAULT '[]');
 CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event);
 CREATE INDEX IF NOT EXISTS deliveries_open ON deliveries (endpoint, due_at) WHERE state = 'pending';
-CREATE INDEX IF NOT EXISTS deliveries_failed ON deliveries (event_seq) WHERE state <> 'delivered';
+DROP INDEX IF EXISTS deliveries_failed;
+CREATE INDEX IF NOT EXISTS deliveries_undelivered ON deliveries (state, event_seq) WHERE state <> 'delivered';
 CREATE TABLE IF NOT EXISTS search_pending (
     seq INTEGER PRIMARY KEY, object TEXT NOT NULL, visible_at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS search_pending_due ON search_pending (object, visible_at);

@@ -1,14 +1,28 @@
 """`Dialect`: what has to be asked for differently at different API versions. Answers are read by the fields present."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["Dialect"]
+__all__ = ["NEWEST_READ", "OLDEST_READ", "Dialect", "can_read"]
+
+OLDEST_READ, NEWEST_READ = "2023-10-16", "2026-10-28.endive"
+_FORM = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?\Z")
+OLDEST = "2023-10-16"
+NEWEST = "2026-10-28"
+"""The first and the last day of the versions whose objects we have seen."""
 
 _BASIL = "2025-03-31"
 _BILLING_MODE = "2025-06-30"
 _CLOVER = "2025-09-30"
 _ENDIVE = "2026-09-30"
+_EVENTS_SINCE = {"invoice_payment.paid": _BASIL}
+
+
+def can_read(api_version: str) -> bool:
+    """Whether objects of this API version can be read: those between the oldest and the newest that we know."""
+    day = len(_BASIL)
+    return _FORM.match(api_version) is not None and OLDEST_READ[:day] <= api_version[:day] <= NEWEST_READ[:day]
 
 
 class Dialect:
@@ -16,10 +30,16 @@ class Dialect:
 
     def __init__(self, api_version: str) -> None:
         day = api_version[: len(_BASIL)]
+        self._day = day
+        self.known = OLDEST <= day <= NEWEST
         self.basil = day >= _BASIL
         self._modes = day >= _BILLING_MODE
         self._clover = day >= _CLOVER
         self._endive = day >= _ENDIVE
+
+    def known_events(self, event_types: Iterable[str]) -> list[str]:
+        """Those of these types that this version has, sorted; an endpoint that names another one is refused."""
+        return sorted(name for name in event_types if self._day >= _EVENTS_SINCE.get(name, ""))
 
     @property
     def invoice_expand(self) -> list[str]:

@@ -21,7 +21,8 @@ class Source(Struct, frozen=True):
     """Where facts come from. `at` is Stripe's time of the state; `base_revision` the row's revision before a call.
 
     `previous` is an event's `previous_attributes`, `request_key` the idempotency key of the request that caused it
-    (`requested`: some request did, ours or not; else time or Stripe itself).
+    (`requested`: some request did, ours or not; else time or Stripe itself). `repair` marks a fetch that found the row
+    to be wrong: where nothing moved the row since, its state is taken even where no event could lead to it.
     """
 
     origin: Literal["event", "answer", "fetch"]
@@ -32,10 +33,15 @@ class Source(Struct, frozen=True):
     previous: Mapping[str, Any] | None = None
     request_key: str | None = None
     requested: bool = False
+    repair: bool = False
 
     def unmoved(self, revision: int) -> bool:
         """Whether nothing changed the row since before the call that answered these facts."""
         return self.base_revision is not None and self.base_revision == revision
+
+    def mends(self, revision: int) -> bool:
+        """Whether these facts replace what the row shows, final or not."""
+        return self.repair and self.unmoved(revision)
 
 
 class Verdict(Enum):
@@ -66,8 +72,8 @@ def judge(
 
 
 def later(at: datetime | None, source: Source) -> datetime:
-    """The time of a row's state once `source` has been applied: what comes late never turns it back."""
-    return source.at if at is None else max(at, source.at)
+    """The time of a row's state once `source` has been applied: what comes late never turns it back; a repair may."""
+    return source.at if at is None or source.repair else max(at, source.at)
 
 
 def as_before(obj: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
@@ -13,7 +14,9 @@ import stripe
 import structlog
 
 from tallystick.platform.database import assert_no_transaction
+from tallystick.platform.rate_budget import NoSlot, RateBudget
 from tallystick.platform.settings import Settings
+from tallystick.platform.telemetry import note_rate_limited, note_stripe
 from tallystick.stripe_gateway import translate
 from tallystick.stripe_gateway.errors import (
     GatewayDeclined,
@@ -43,6 +46,12 @@ Json = Mapping[str, Any]
 
 _TRIES = 3
 _FIRST_WAIT_S = 0.25
+# Work that waits for its turn holds a lease of a minute.
+_SLOT_WAIT_S = 20.0
+_TOO_MANY = 429
+_LOCKED = "lock_timeout"
+
+_in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 
 
 class StripeService:
@@ -52,7 +61,8 @@ class StripeService:
     and that must survive a second try which is refused outright.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, budget: RateBudget | None = None) -> None:
+        self._budget = budget
         self._timeout_s = settings.stripe_timeout_s
         self._http = stripe.AIOHTTPClient(
             timeout=aiohttp.ClientTimeout(total=settings.stripe_timeout_s, sock_connect=5),
@@ -64,8 +74,6 @@ class StripeService:
             max_network_retries=0,
             http_client=self._http,
         )
-        self._interval_s = 1 / settings.stripe_background_rate
-        self._next_background_at = 0.0
 
     @property
     def longest_call_s(self) -> float:
@@ -73,15 +81,19 @@ class StripeService:
         return self._timeout_s * 1.5 + 5
 
     async def close(self) -> None:
+        if self._budget is not None:
+            await self._budget.close()
         await cast("Any", self._http).close_async()
 
     @asynccontextmanager
     async def background(self) -> AsyncIterator[None]:
-        """Around calls nobody waits for: spaced by `STRIPE_BACKGROUND_RATE`, so that live traffic keeps its share."""
-        at = max(time.monotonic(), self._next_background_at)
-        self._next_background_at = at + self._interval_s
-        await asyncio.sleep(at - time.monotonic())
-        yield
+        """Around calls nobody waits for: each of them waits for room in the rate budget, so that live traffic keeps its
+        share. One that finds none for a while raises GatewayUnavailable."""
+        token = _in_background.set(True)
+        try:
+            yield
+        finally:
+            _in_background.reset(token)
 
     # Payment intents
 
@@ -106,9 +118,9 @@ class StripeService:
         return await self.read(f"/v1/payment_intents/{intent_id}", {}, translate.payment_intent)
 
     async def list_payment_intents(self, customer_id: str, *, created_from: int) -> list[PaymentIntent]:
-        """The customer's newest 100 intents created at or after `created_from` (Unix seconds)."""
-        params = {"customer": customer_id, "limit": 100, "created": {"gte": created_from}}
-        return (await self.list_page("/v1/payment_intents", params, translate.payment_intent)).value
+        """The customer's intents created at or after `created_from` (Unix seconds), newest first."""
+        params = {"customer": customer_id, "created": {"gte": created_from}}
+        return await self.list_all("/v1/payment_intents", params, translate.payment_intent)
 
     # Refunds
 
@@ -117,9 +129,8 @@ class StripeService:
         return await self.write("/v1/refunds", params, key, translate.refund)
 
     async def list_refunds(self, intent_id: str) -> list[Refund]:
-        """The newest 100 refunds of a payment intent."""
-        params = {"payment_intent": intent_id, "limit": 100}
-        return (await self.list_page("/v1/refunds", params, translate.refund)).value
+        """The refunds of a payment intent, newest first."""
+        return await self.list_all("/v1/refunds", {"payment_intent": intent_id}, translate.refund)
 
     async def retrieve_refund(self, refund_id: str) -> Answer[Refund]:
         """`GET /v1/refunds/{id}`."""
@@ -199,14 +210,25 @@ class StripeService:
     # Events
 
     async def list_events(
-        self, *, created_from: int, created_until: int, starting_after: str | None = None
-    ) -> tuple[list[StripeEvent], bool]:
-        """A page (100) of the events created in [from, until) Unix seconds, newest first, and whether more exist."""
+        self,
+        *,
+        created_from: int,
+        created_until: int,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+    ) -> Answer[list[StripeEvent]]:
+        """A page (100) of the events created in [from, until) Unix seconds, newest first; `raw["has_more"]` tells of
+        others."""
         params: dict[str, Any] = {"limit": 100, "created": {"gte": created_from, "lt": created_until}}
-        if starting_after:
-            params["starting_after"] = starting_after
-        answer = await self.list_page("/v1/events", params, translate.event)
-        return answer.value, bool(answer.raw.get("has_more"))
+        cursors = {"starting_after": starting_after, "ending_before": ending_before}
+        params |= {name: cursor for name, cursor in cursors.items() if cursor is not None}
+        return await self.list_page("/v1/events", params, translate.event)
+
+    # The account
+
+    async def retrieve_account(self) -> Answer[str]:
+        """`GET /v1/account`: the id of the account that the key is of."""
+        return await self.read("/v1/account", {}, lambda raw: str(raw["id"]))
 
     # The wire
 
@@ -222,10 +244,32 @@ class StripeService:
         """One page of a list; `raw["has_more"]` tells of others."""
         return await self.call("get", path, params, lambda raw: [read(item) for item in raw["data"]])
 
+    async def list_all(self, path: str, params: Json, read: Callable[[Json], Value]) -> list[Value]:
+        """A list to its end: whoever looks for one of its objects must not overlook it."""
+        found: list[Value] = []
+        params = {"limit": 100, **params}
+        while True:
+            page = await self.list_page(path, params, read)
+            found += page.value
+            if not page.raw.get("has_more") or not page.value:
+                return found
+            params["starting_after"] = page.raw["data"][-1]["id"]
+
     async def call(self, method: str, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
         """One call with its tries; the classes of calls beside this one (`service_invoices.py`) use these four."""
         assert_no_transaction()
+        began, outcome = time.monotonic(), "done"
+        try:
+            return await self._call(method, path, params, read)
+        except GatewayError as error:
+            outcome = _OUTCOMES[type(error)]
+            raise
+        finally:
+            note_stripe(path, method, outcome, time.monotonic() - began)
+
+    async def _call(self, method: str, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
         maybe_sent = False
+        await self._take_turn()
         ends_at = time.monotonic() + self._timeout_s * 1.5
         for number in range(1, _TRIES + 1):
             try:
@@ -234,6 +278,7 @@ class StripeService:
                 return _answer(response, read)
             except stripe.StripeError as error:
                 failure, retryable = _classify(error), _retryable(error)
+                self._note_limit(error)
             except (TimeoutError, aiohttp.ClientError, OSError, KeyError, TypeError, ValueError) as error:
                 # Time ran out, the line broke inside the answer, or the answer is not what it should be.
                 failure, retryable = GatewayOutcomeUnknown(f"no whole answer ({type(error).__name__})"), True
@@ -248,6 +293,32 @@ class StripeService:
             failure = GatewayUnavailable(str(failure), request_id=failure.request_id)
         log.info("stripe.failed", path=path, outcome=type(failure).__name__, stripe_request_id=failure.request_id)
         raise failure
+
+    async def _take_turn(self) -> None:
+        if self._budget is None:
+            return
+        if not _in_background.get():
+            self._budget.note_live()
+            return
+        try:
+            await self._budget.slot(_SLOT_WAIT_S)
+        except NoSlot as error:
+            raise GatewayUnavailable(str(error)) from error
+
+    def _note_limit(self, error: stripe.StripeError) -> None:
+        """A 429 of a limiter; one that says that somebody else has the object locked is none."""
+        if error.http_status == _TOO_MANY and _error_body(error).get("code") != _LOCKED:
+            note_rate_limited()
+            if self._budget is not None:
+                self._budget.slow_down()
+
+
+_OUTCOMES: Mapping[type[GatewayError], str] = {
+    GatewayDeclined: "declined",
+    GatewayRejected: "rejected",
+    GatewayUnavailable: "unavailable",
+    GatewayOutcomeUnknown: "unknown",
+}
 
 
 def _proves_nothing(failure: GatewayError) -> bool:
@@ -307,7 +378,7 @@ def _classify(error: stripe.StripeError) -> GatewayError:
             at=_date(error.headers),
             request_id=request_id,
         )
-    if isinstance(error, stripe.RateLimitError) or status == 429:
+    if isinstance(error, stripe.RateLimitError) or status == _TOO_MANY:
         return GatewayUnavailable("Stripe's rate limit", request_id=request_id)
     if status in (400, 401, 403, 404) and body:
         return GatewayRejected(

@@ -28,6 +28,6 @@ class SetupIntentCalls:
         return await self._stripe.read(f"{_PATH}/{setup_intent_id}", {}, translate_billing.setup_intent)
 
     async def list_of_customer(self, customer_id: str, *, created_from: int) -> list[SetupIntent]:
-        """The customer's newest hundred made at or after `created_from` (Unix seconds)."""
-        params = {"customer": customer_id, "limit": 100, "created": {"gte": created_from}}
-        return (await self._stripe.list_page(_PATH, params, translate_billing.setup_intent)).value
+        """The customer's setup intents made at or after `created_from` (Unix seconds), newest first."""
+        params = {"customer": customer_id, "created": {"gte": created_from}}
+        return await self._stripe.list_all(_PATH, params, translate_billing.setup_intent)

@@ -1,6 +1,7 @@
 """`AccessKeeper`: what subscriptions grant, kept in step with them and with their invoices."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -15,6 +16,7 @@ from tallystick.entitlements.models import Grant
 from tallystick.entitlements.service import PATIENCE, EntitlementService
 from tallystick.invoices.models import InvoiceRow
 from tallystick.invoices.service import InvoiceService
+from tallystick.notifications.silence import is_silent, silent
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import Retry, WorkItem, enqueue
@@ -108,7 +110,10 @@ class AccessKeeper:
             ends.add(self._clock.now() + _INVOICE_COMES)
         for until in ends:
             key = f"{ACCESS_WORK}:{row.id}:{to_unix(until)}"
-            await enqueue(tx, ACCESS_WORK, key, {"subscription": str(row.id)}, due_at=until)
+            # An end that is past when a subscription is imported is as old news as the rest.
+            silently = is_silent() and until <= self._clock.now()
+            payload = {"subscription": str(row.id), **({"silent": True} if silently else {})}
+            await enqueue(tx, ACCESS_WORK, key, payload, due_at=until)
 
 
 def _any_past_due(grants: Iterable[Grant]) -> bool:
@@ -208,7 +213,13 @@ class AccessWork:
             for row in await self._repository.lock_many(tx, doubt.objects[:1]):
                 await self._keeper.settle_asked(tx, row, asked_at)
 
-        await self._database.run(settle)
+        with silent() if item.payload.get("silent") else nullcontext():
+            await self._database.run(settle)
+
+    async def settle_ended(self, tx: Transaction, stripe_ids: Sequence[str], at: datetime) -> None:
+        """Settle the access of subscriptions whose end has passed by `at` with no one asked, as Stripe was before."""
+        for row in await self._repository.lock_many(tx, stripe_ids):
+            await self._keeper.settle_asked(tx, row, at)
 
     async def payment_changed(self, item: WorkItem) -> None:
         """The work `customer.payment_changed`: settle what this customer subscribes to."""

@@ -61,7 +61,8 @@ class AccessTeller:
         lost = [grant for grant in changed if not grant.access]
         if lost and not any(grant.access for grant in new) and (reason := mail_reason(row, lost[0])):
             key = f"{ACCESS_LOST_MAIL}:{row.id}:{lost[0].stripe_product_id}:{lost[0].changes}"
-            await self._mails.queue(tx, [Draft(row, key, ACCESS_LOST_MAIL, _lost_context(lost[0], reason, unpaid))])
+            context = _lost_context(lost[0], reason, unpaid)
+            await self._mails.queue(tx, [Draft(row, key, ACCESS_LOST_MAIL, context, lost[0].since)])
 
 
 def mail_reason(row: SubscriptionRow, lost: Grant) -> str | None:

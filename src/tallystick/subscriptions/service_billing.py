@@ -5,12 +5,15 @@ Whatever records invoices (webhooks, fetches, answers of commands) goes through 
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
+
+from msgspec.structs import replace
 
 from tallystick.core.clock import Clock
 from tallystick.invoices.models import InvoiceChange, InvoiceFacts, InvoicePaymentFacts
 from tallystick.invoices.service_record import InvoiceRecorder
+from tallystick.notifications.alerts import queue_alert
 from tallystick.platform.database import Transaction
-from tallystick.platform.work import enqueue
 from tallystick.subscriptions.models import SubscriptionRow
 from tallystick.subscriptions.repository import SubscriptionRepository
 from tallystick.subscriptions.service_access import AccessKeeper
@@ -63,6 +66,17 @@ class BillingRecorder:
             await self._teller.record_upcoming(tx, upcoming, subscriptions)
         await self._alert(tx, changes)
 
+    async def claim(self, tx: Transaction, stripe_customer_id: str, user_id: UUID) -> None:
+        """Give a customer's subscriptions and invoices that were nobody's to a user, with the access they grant."""
+        found = await self._subscriptions.of_customer(tx, stripe_customer_id)
+        unclaimed = [str(row.stripe_subscription_id) for row in found if row.user_id is None]
+        now = self._clock.now()
+        locked = await self._subscriptions.lock_many(tx, unclaimed) if unclaimed else []
+        rows = [replace(row, user_id=user_id, updated_at=now) for row in locked]
+        await self._subscriptions.save(tx, rows)
+        await self._invoices.claim(tx, stripe_customer_id, user_id)
+        await self._access.settle(tx, rows, now)
+
     async def tell_failure(self, tx: Transaction, fact: InvoiceFacts) -> None:
         """Tell of a failure that was recorded before and put off until its reason was known."""
         subscriptions = await self._lock(tx, [fact])
@@ -86,8 +100,8 @@ class BillingRecorder:
                     "amount": row.total,
                     "currency": row.currency,
                 }
-                key = f"alert.invoice_not_finalized:{row.stripe_invoice_id}"
-                await enqueue(tx, "alert.invoice_not_finalized", key, payload, due_at=self._clock.now())
+                about = row.stripe_invoice_id
+                await queue_alert(tx, "invoice_not_finalized", about, payload, due_at=self._clock.now())
 
     async def _lock(self, tx: Transaction, facts: Sequence[InvoiceFacts]) -> dict[str, SubscriptionRow]:
         """The subscriptions of these invoices, by Stripe's id."""

@@ -13,6 +13,7 @@ from tallystick.core.clock import Clock
 from tallystick.customers.models import MethodRow
 from tallystick.customers.service import StripeCustomerService
 from tallystick.invoices.models import InvoiceRow
+from tallystick.notifications.silence import is_silent
 from tallystick.platform.database import Connection, Database, Transaction
 from tallystick.platform.work import WorkItem, enqueue
 from tallystick.subscriptions.models import SubscriptionRow
@@ -48,7 +49,9 @@ class CardKeeper:
     async def plan(self, tx: Transaction, row: SubscriptionRow, unpaid: Sequence[InvoiceRow]) -> None:
         """Look at a subscription's card thirty days before it expires, or soon where the card is not here yet."""
         planned = await self._planned(tx, row)
-        if planned is not None:
+        # The moment at which the customer should have been told was not ours; the next renewal looks again.
+        missed = planned is not None and planned[1] <= self._clock.now() and is_silent()
+        if planned is not None and not missed:
             await self._queue(tx, row, *planned)
 
     async def _planned(self, tx: Transaction, row: SubscriptionRow) -> tuple[str, datetime] | None:
@@ -127,7 +130,7 @@ def _draft(row: SubscriptionRow, method: MethodRow) -> Draft:
         "payment_method": method.stripe_payment_method_id,
     }
     key = f"{CARD_EXPIRING}:{method.stripe_payment_method_id}:{method.card_exp_year}-{method.card_exp_month}"
-    return Draft(row, key, CARD_EXPIRING, context)
+    return Draft(row, key, CARD_EXPIRING, context, None)
 
 
 def expiry_of(method: MethodRow) -> datetime | None:

@@ -68,10 +68,10 @@ class Chronicle:
         ends = fact.source.origin == "answer" and fact.value.status in TERMINAL
         if old is None:
             values, before = told_values(seen), None
-        elif applied:
-            before, values = differences(tracked(old), seen)
-        elif ends:
-            before, values = {}, {"status": fact.value.status}
+        elif applied or ends:
+            before, values = differences(tracked(old), seen) if applied else ({}, {})
+            if ends:
+                values.setdefault("status", fact.value.status)
         else:
             return
         own = (told.new_values or {}) if told else {}

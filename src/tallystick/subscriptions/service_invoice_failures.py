@@ -14,6 +14,7 @@ from tallystick.core.clock import Clock
 from tallystick.invoices.models import InvoiceChange, InvoiceFacts
 from tallystick.invoices.service import InvoiceService
 from tallystick.invoices.states import FAILURES
+from tallystick.notifications.silence import is_silent
 from tallystick.payments.models import Payment
 from tallystick.payments.service import StripePaymentService
 from tallystick.platform.database import Database, Transaction
@@ -43,7 +44,12 @@ class InvoiceFailures:
         self._fetch = fetch
 
     async def put_off(self, tx: Transaction, changes: Sequence[InvoiceChange]) -> list[InvoiceChange]:
-        """Queue the failures whose reason is not here, and return the other changes."""
+        """Queue the failures whose reason is not here, and return the other changes.
+
+        In silence all of them: nobody reads the reason.
+        """
+        if is_silent():
+            return list(changes)
         failures = [change for change in changes if change.fact.source.event_type in FAILURES and change.new.user_id]
         intents = [intent_id for change in failures if (intent_id := change.new.payment_intent_id)]
         payments = await self._payments.of_intents(tx, intents)

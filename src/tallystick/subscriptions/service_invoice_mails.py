@@ -120,6 +120,7 @@ class InvoiceMails:
                     context=context,
                     user_id=user.id,
                     due_at=self._clock.now(),
+                    happened_at=_happened(draft),
                 )
             )
         await self._notifications.queue_mails(tx, requests)
@@ -226,6 +227,11 @@ def invoice_mail(change: InvoiceChange) -> Draft | None:
     if fact.source.event_type == "invoice.payment_failed":
         return Draft(FAILED, key, change)
     return None
+
+
+def _happened(draft: Draft) -> datetime:
+    paid_at, at = draft.change.fact.value.paid_at, draft.change.fact.source.at
+    return paid_at if draft.template == RECEIPT and isinstance(paid_at, datetime) else at
 
 
 def attempt_name(fact: InvoiceFacts) -> str:

@@ -1,6 +1,7 @@
 """Which mail a fact about a subscription causes, and under which key, so that each is queued once."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +21,16 @@ __all__ = ["Draft", "SubscriptionMailChecks", "SubscriptionMails", "plan_context
 
 
 class Draft(Struct, frozen=True):
-    """A mail before its recipient is known; the fields of the plan join its context."""
+    """A mail before its recipient is known; the fields of the plan join its context.
+
+    `at` is when that happened which it tells, None for what is to come.
+    """
 
     row: SubscriptionRow
     business_key: str
     template: str
     context: Mapping[str, Any]
+    at: datetime | None
 
 
 class SubscriptionMails:
@@ -71,6 +76,7 @@ class SubscriptionMails:
                     context=context,
                     user_id=user.id,
                     due_at=self._clock.now(),
+                    happened_at=draft.at,
                 )
             )
         await self._notifications.queue_mails(tx, requests)

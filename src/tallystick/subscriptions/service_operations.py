@@ -84,6 +84,21 @@ class SubscriptionOperation:
             key = f"{attempt.stripe_idempotency_key}-void-{place}"
             facts.append(replace(fact, source=replace(fact.source, base_revision=None, request_key=key)))
         await self._recorder.record(tx, facts)
+        await self._keep_end(tx, facts[0], answer.raw)
+
+    async def _keep_end(self, tx: Transaction, fact: SubscriptionFacts, raw: dict[str, Any]) -> None:
+        """Who asked for an end: Stripe's event bears no key of the request, so that only the answer tells."""
+        if fact.value.status in TERMINAL:
+            await self._webhooks.record_applied(
+                tx,
+                source="answer",
+                event_type="subscription.answered",
+                object_id=fact.value.id,
+                object_key=fact.value.id,
+                obj=raw,
+                at=fact.source.at,
+                request_key=fact.source.request_key,
+            )
 
     async def record_refusal(self, tx: Transaction, attempt: Attempt, refusal: Refusal) -> None:
         if isinstance(refusal, PaymentRefused | StateRefused):

@@ -20,7 +20,7 @@ from tallystick.platform.settings import Settings
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.objects_billing import Invoice
 from tallystick.stripe_gateway.service_subscriptions import SubscriptionCalls
-from tallystick.subscriptions.errors import NoUpcomingInvoice, PreviewStale, SubscriptionRejected
+from tallystick.subscriptions.errors import ChangeScheduled, NoUpcomingInvoice, PreviewStale, SubscriptionRejected
 from tallystick.subscriptions.models import SubscriptionRow
 from tallystick.subscriptions.models_requests import ChangeRequest
 from tallystick.subscriptions.service_plan import Plan, Planner, base_of
@@ -61,11 +61,12 @@ class SubscriptionPreviews:
 
         Raises:
             NoUpcomingInvoice: nothing will be billed.
+            ChangeScheduled: a change waits for the period's end, and no other can be previewed.
             Unavailable: Stripe is away. Also the errors of planning.
         """
         if wanted.when == "period_end":
             return await self._show_later(row, wanted)
-        plan = await self._planner.plan(row, wanted)
+        plan = await self._planned(row, wanted)
         if plan.items:
             plan = replace(plan, proration_date=self._moment(row))
         invoice = await self._preview(row, plan)
@@ -80,13 +81,20 @@ class SubscriptionPreviews:
 
     async def _show_later(self, row: SubscriptionRow, wanted: ChangeRequest) -> dict[str, Any]:
         """The renewal by which a change at the period's end is billed; what it costs is the price's, so no token."""
-        plan = await self._planner.plan(row, replace(wanted, proration_behavior="none"))
+        plan = await self._planned(row, replace(wanted, proration_behavior="none"))
         # What would begin a new period now is shown by the renewals that follow it.
         invoice = await self._preview(row, plan, **({"preview_mode": "recurring"} if plan.bills_now else {}))
         amount = max(invoice.total + invoice.starting_balance, 0) if plan.bills_now else invoice.amount_due
         then = {"amount": amount, "at": _renewal_of(row)}
         more = {"due_now": None, "due_at_renewal": then, "proration_date": None, "preview_token": None}
         return preview_view(row, invoice, more)
+
+    async def _planned(self, row: SubscriptionRow, wanted: ChangeRequest) -> Plan:
+        plan = await self._planner.plan(row, wanted)
+        if row.schedule_id is not None and not plan.empty:
+            # Stripe previews what is scheduled, whatever else is asked for.
+            raise ChangeScheduled
+        return plan
 
     async def planned(self, row: SubscriptionRow, wanted: ChangeRequest) -> Plan:
         """The plan of a change that is made; by a token, only where it still costs what was shown.

@@ -13,9 +13,9 @@ from tallystick.attempts.service import AttemptService
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id, parse_uuid
 from tallystick.customers.service import StripeCustomerService
+from tallystick.notifications.alerts import queue_alert
 from tallystick.platform.database import Transaction, await_makers
 from tallystick.platform.settings import Settings
-from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.objects_billing import Subscription
 from tallystick.stripe_gateway.ordering import Verdict, later
 from tallystick.subscriptions.models import LIVE, SubscriptionChange, SubscriptionFacts, SubscriptionRow
@@ -178,8 +178,8 @@ class SubscriptionRecorder:
                     "subscription": row.stripe_subscription_id,
                     "other_subscription": other.stripe_subscription_id,
                 }
-                key = f"alert.second_subscription:{row.stripe_subscription_id}"
-                await enqueue(tx, "alert.second_subscription", key, payload, due_at=self._clock.now())
+                about = str(row.stripe_subscription_id)
+                await queue_alert(tx, "second_subscription", about, payload, due_at=self._clock.now())
 
     async def _tell(
         self,

@@ -122,7 +122,8 @@ class SubscriptionRefresher:
         source = Source("fetch", answer.at or value.created, base_revision=row.revision if row else None)
 
         async def record(tx: Transaction) -> None:
-            await self._recorder.record(tx, [SubscriptionFacts(value, source)])
+            facts = await self._webhooks.redacted(tx, [SubscriptionFacts(value, source)])
+            await self._recorder.record(tx, facts)
             await self._webhooks.record_applied(
                 tx,
                 event_type="subscription.fetched",

@@ -83,6 +83,8 @@ class ScheduleRecorder:
 
 def _newer(row: ScheduleRow, fact: ScheduleFacts) -> bool:
     schedule, source = fact.value, fact.source
+    if source.mends(row.revision):
+        return True
     if row.status not in RUNNING:
         return False
     if schedule.status not in RUNNING or source.unmoved(row.revision):
@@ -131,7 +133,7 @@ class ScheduleKeeper:
         fact = ScheduleFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
 
         async def record(tx: Transaction) -> None:
-            await self._recorder.record(tx, [fact])
+            await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
             await self._webhooks.record_applied(
                 tx,
                 event_type="subscription_schedule.fetched",

@@ -54,13 +54,14 @@ def news_of_life(row: SubscriptionRow, *, began: bool) -> News:
     mails = []
     if began and row.activated_at is not None:
         facts.append(Told(row, "subscription.activated", str(row.id), row.activated_at))
-        mails.append(Draft(row, f"subscription_welcome:{row.id}", "subscription_welcome", _welcome(row)))
+        key = f"subscription_welcome:{row.id}"
+        mails.append(Draft(row, key, "subscription_welcome", _welcome(row), row.activated_at))
     if row.status == "canceled":
         ended_at = row.ended_at or row.canceled_at or row.updated_at
         facts.append(Told(row, "subscription.canceled", str(row.id), ended_at))
         if row.activated_at is not None:
             context = {"ended_at": text_of(ended_at), "reason": _reason(row, ended_at)}
-            mails.append(Draft(row, f"subscription_canceled:{row.id}", "subscription_canceled", context))
+            mails.append(Draft(row, f"subscription_canceled:{row.id}", "subscription_canceled", context, ended_at))
     return News(mails, facts)
 
 
@@ -76,7 +77,7 @@ def news_of_change(row: SubscriptionRow, told: HistoryRow, *, paused_keep: bool)
             "requested_at": new.get("canceled_at") or text_of(at),
         }
         key = f"subscription_cancel_scheduled:{told.stripe_event_id}"
-        return news + News([Draft(row, key, "subscription_cancel_scheduled", context)])
+        return news + News([Draft(row, key, "subscription_cancel_scheduled", context, at)])
     if told.action in ("paused", "resumed"):
         return news + _pause(row, told.action, at, new.get("pause_collection"), paused_keep=paused_keep)
     return news
@@ -93,7 +94,7 @@ def news_of_notice(row: SubscriptionRow, fact: SubscriptionFacts, *, paused_keep
     key = f"{row.id}:{to_unix(trial_end)}"
     context = {"trial_end": text_of(trial_end), "without_card": row.trial_without_method or "create_invoice"}
     return News(
-        [Draft(row, f"trial_ending:{key}", "trial_ending", context)],
+        [Draft(row, f"trial_ending:{key}", "trial_ending", context, at)],
         [Told(row, "subscription.trial_ending", key, at)],
     )
 
@@ -105,7 +106,7 @@ def _pause(
     facts = [Told(row, f"subscription.{what}", key, at)]
     if what == "resumed":
         context = {"resumed_at": text_of(at)}
-        return News([Draft(row, f"subscription_resumed:{key}", "subscription_resumed", context)], facts)
+        return News([Draft(row, f"subscription_resumed:{key}", "subscription_resumed", context, at)], facts)
     if pause is None:
         # Stripe's own status `paused` ends access, and the mail about that says it.
         return News([], facts)
@@ -115,7 +116,7 @@ def _pause(
         "resumes_at": text_of(from_unix(resumes_at)) if resumes_at else None,
         "access": paused_keep,
     }
-    return News([Draft(row, f"subscription_paused:{key}", "subscription_paused", paused)], facts)
+    return News([Draft(row, f"subscription_paused:{key}", "subscription_paused", paused, at)], facts)
 
 
 def _welcome(row: SubscriptionRow) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def judge(row: SubscriptionRow, fact: SubscriptionFacts, *, left: bool) -> Verdi
     made is older than any other.
     """
     value, source = fact.value, fact.source
-    if row.state_at is None:
+    if row.state_at is None or source.mends(row.revision):
         return Verdict.APPLY
     if (value.status in TERMINAL) != (row.status in TERMINAL):
         return Verdict.APPLY if value.status in TERMINAL else Verdict.KEEP

@@ -6,6 +6,7 @@ framework would halve what the inbox can take.
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 
 import msgspec
 import structlog
@@ -15,10 +16,12 @@ from tallystick.core.clock import Clock, to_unix
 from tallystick.core.errors import DomainError, problem
 from tallystick.core.ids import new_id
 from tallystick.platform.settings import Settings
+from tallystick.platform.telemetry import note_webhook
 from tallystick.stripe_gateway.signatures import SignatureInvalid, verify
 from tallystick.webhooks.envelope import read_envelope
 from tallystick.webhooks.errors import BodyTooLarge, BodyTooSlow, MethodNotAllowed, NotAnEvent, SignatureRejected
 from tallystick.webhooks.group_commit import GroupCommitter
+from tallystick.webhooks.service_secrets import SecretSightings
 
 __all__ = ["WebhookController"]
 
@@ -42,6 +45,7 @@ class WebhookController:
         settings: Settings,
         committer: GroupCommitter,
         clock: Clock,
+        sightings: SecretSightings | None = None,
         *,
         body_timeout_s: float = _BODY_TIMEOUT_S,
     ) -> None:
@@ -53,17 +57,21 @@ class WebhookController:
         self._body_timeout_s = body_timeout_s
         self._committer = committer
         self._clock = clock
+        self._sightings = sightings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        began = perf_counter()
         try:
             await self._accept(scope, receive)
         except DomainError as error:
+            note_webhook(_outcome(error), perf_counter() - began)
             await _send_problem(send, error)
         except _Disconnected:
             return
         else:
+            note_webhook("accepted", perf_counter() - began)
             await _send(send, 200, _JSON, _RECEIVED)
 
     async def _accept(self, scope: Scope, receive: Receive) -> None:
@@ -78,7 +86,7 @@ class WebhookController:
                 raise BodyTooLarge
         body = await self._read(receive)
         try:
-            verify(
+            place = verify(
                 body,
                 signature.decode("latin-1"),
                 self._secrets,
@@ -95,6 +103,8 @@ class WebhookController:
             log.warning("webhook.rejected", reason="signed, but no event object")
             raise
         await self._committer.submit(envelope)
+        if self._sightings is not None:
+            self._sightings.saw(place, envelope.api_version)
 
     async def _read(self, receive: Receive) -> bytes:
         """The whole body. What a `Content-Length` promised does not matter: the bytes that come are counted."""
@@ -136,3 +146,10 @@ async def _send(
     fixed = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})
+
+
+def _outcome(error: DomainError) -> str:
+    """How a webhook that is not taken is counted."""
+    if error.status >= 500:
+        return "unavailable"
+    return "unsigned" if isinstance(error, SignatureRejected) else "invalid"

@@ -5,6 +5,7 @@ from tallystick.core.errors import Conflict, DomainError, NotFound
 __all__ = [
     "BodyTooLarge",
     "BodyTooSlow",
+    "EndpointNotReady",
     "EventNotFound",
     "EventStateConflict",
     "InboxUnavailable",
@@ -70,3 +71,8 @@ class EventNotFound(NotFound):
 class EventStateConflict(Conflict):
     title = "The event's state does not allow that"
     action = "Look at the event's state first."
+
+
+class EndpointNotReady(Conflict):
+    title = "The webhook endpoint at Stripe cannot be changed so"
+    action = "Look at what there is with `tallystick webhooks list`."

@@ -1,14 +1,29 @@
 """The shapes of an event: as it arrives, as a worker takes it, as a handler sees it, as an operator reads it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
-__all__ = ["LANES", "STATES", "ClaimedEvent", "Envelope", "EventDetail", "EventSummary", "Parked", "StoredEvent"]
+from tallystick.platform.database import Connection, Transaction
+
+__all__ = [
+    "LANES",
+    "STATES",
+    "Applied",
+    "Archived",
+    "ClaimedEvent",
+    "Envelope",
+    "EventDetail",
+    "EventFilter",
+    "EventSummary",
+    "Parked",
+    "Redactor",
+    "StoredEvent",
+]
 
 LANES = 16
 """How many lanes there are; the table `webhook_lanes` has a row for each."""
@@ -33,6 +48,18 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     request_idempotency_key: str | None
     payload: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An object as it was applied at `at`, of no event of Stripe's; see `StripeWebhookService.record_applied`."""
+
+    event_type: str
+    object_id: str
+    object_key: str
+    obj: Mapping[str, Any]
+    at: datetime
+    request_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +129,22 @@ class ClaimedEvent:
         )
 
 
+Fact = TypeVar("Fact", bound=msgspec.Struct)
+
+
+class Redactor(Protocol):
+    """Takes out of news what may not be kept of persons who were erased; a part of an area above."""
+
+    async def events(self, tx: Transaction, events: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:
+        """Claimed events as handlers may see them, in the same order; their stored payloads are changed likewise."""
+
+    async def facts(self, connection: Connection, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """Facts of objects that no event brought as recorders may see them, in the same order."""
+
+    async def applied(self, tx: Transaction, applied: Sequence[Applied]) -> Sequence[Applied]:
+        """Objects recorded in `tx` as they may be stored, in the same order; their rows are changed likewise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parked:
     """An object that an event holds up: all events of its key, but for those about what that event `waits_for`.
@@ -140,7 +183,10 @@ class EventSummary:
 
 @dataclass(frozen=True, slots=True)
 class EventDetail:
-    """One event, whole. `payload` is None where jsonb refused it; `raw` is the body then."""
+    """One event, whole. `payload` is None where jsonb refused it; `raw` is the body then.
+
+    `archived_at` is when its payload moved to the archive; with neither there, that month has been dropped since.
+    """
 
     summary: EventSummary
     api_version: str | None
@@ -148,3 +194,39 @@ class EventDetail:
     payload: Mapping[str, Any] | None
     raw: bytes | None
     parked_by: UUID | None
+    archived_at: datetime | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether the payload was dropped with its month of the archive."""
+        return self.archived_at is not None and self.payload is None and self.raw is None
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """An event that archiving has come to. `over`: nothing will happen with it unless somebody replays it."""
+
+    id: UUID
+    created_at: datetime
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events: of this type, about this object of Stripe's, in this state, and (bounds: from, until, exclusive)
+    received by us or created at Stripe then."""
+
+    type: str | None = None
+    object_id: str | None = None
+    state: str | None = None
+    received: tuple[datetime | None, datetime | None] = (None, None)
+    created: tuple[datetime | None, datetime | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSeen:
+    """When a secret of ours has last verified an event (wall time, to the minute), and of which API version."""
+
+    fingerprint: str
+    verified_at: datetime
+    api_version: str | None

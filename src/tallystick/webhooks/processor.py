@@ -7,7 +7,9 @@ the work itself. Only when a batch fails is it done again one by one under savep
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,6 +20,7 @@ import structlog
 from tallystick.core.clock import Clock
 from tallystick.platform.database import Database, Transaction, is_weather, listen
 from tallystick.platform.settings import Settings
+from tallystick.platform.telemetry import note_applied, note_delay
 from tallystick.platform.work import pause
 from tallystick.webhooks.failures import Rules, Verdict, describe, judge
 from tallystick.webhooks.models import ClaimedEvent, Parked
@@ -25,7 +28,7 @@ from tallystick.webhooks.registry import Record, Registry
 from tallystick.webhooks.repository import CHANNEL, WebhookEventRepository
 from tallystick.webhooks.service import queue_alert, queue_fetch
 
-__all__ = ["EventProcessor"]
+__all__ = ["BeforeMark", "EventProcessor"]
 
 log = structlog.get_logger()
 
@@ -51,6 +54,17 @@ def _leave(busy: dict[int, asyncio.Task[None]], wake: asyncio.Event, lane: int, 
     wake.set()
 
 
+@dataclass(frozen=True, slots=True)
+class BeforeMark:
+    """How events are applied that were created before the installation's mark: inside `silent`, so that nobody is told.
+
+    `mark` reads it in the transaction of a batch; None is no mark.
+    """
+
+    mark: Callable[[Transaction], Awaitable[datetime | None]]
+    silent: Callable[[], AbstractContextManager[None]]
+
+
 class _NoLongerPending(Exception):
     """Somebody else settled an event meanwhile; what was done for it must be undone."""
 
@@ -67,14 +81,16 @@ class EventProcessor:
         repository: WebhookEventRepository | None = None,
         *,
         concurrency: int = 4,
+        before_mark: BeforeMark | None = None,
     ) -> None:
         """`concurrency` is how many lanes are worked on at once; each needs a connection of the pool, and waiting for
-        notifications one more."""
+        notifications one more. `before_mark`: how old events are applied."""
         self._database = database
         self._clock = clock
         self._registry = registry
         self._repository = repository or WebhookEventRepository()
         self._concurrency = concurrency
+        self._before_mark = before_mark
         self._rules = Rules(
             max_retries=settings.webhook_max_retries,
             retry_delay=timedelta(milliseconds=settings.webhook_retry_delay),
@@ -179,7 +195,8 @@ class EventProcessor:
             ready, now = await self._set_aside(tx, claimed), self._clock.wall()
             if ready:
                 await self._apply(tx, ready, now)
-            return len(claimed)
+        self._note(ready)
+        return len(claimed)
 
     async def _apply_one_by_one(self, lane: int) -> int | None:
         async with self._database.transaction() as tx:
@@ -201,7 +218,8 @@ class EventProcessor:
     async def _claim(self, tx: Transaction, lane: int) -> Sequence[ClaimedEvent] | None:
         if not await self._repository.try_lane(tx, lane):
             return None
-        return await self._repository.claim(tx, lane, self._clock.wall(), _BATCH)
+        claimed = await self._repository.claim(tx, lane, self._clock.wall(), _BATCH)
+        return await self._registry.redactor.events(tx, claimed) if self._registry.redactor else claimed
 
     async def _set_aside(self, tx: Transaction, claimed: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:
         """The events whose object is free; the others wait until it is."""
@@ -216,20 +234,36 @@ class EventProcessor:
 
     async def _apply(self, tx: Transaction, events: Sequence[ClaimedEvent], now: datetime) -> None:
         """The effects of `events` and their marks; raises whatever a handler does."""
-        states: dict[UUID, str] = {}
+        mark = await self._before_mark.mark(tx) if self._before_mark else None
+        old = [event for event in events if mark is not None and event.created < mark]
+        if old and self._before_mark:
+            with self._before_mark.silent():
+                await self._record(tx, old)
+        await self._record(tx, [event for event in events if mark is None or event.created >= mark])
+        states = {event.id: "processed" if self._registry.find(event.type) else "unhandled" for event in events}
+        if await self._repository.settle(tx, states, now) != len(states):
+            raise _NoLongerPending
+        if holders := [event.id for event in events if event.parked_by == event.id]:
+            await self._repository.release(tx, holders, now)
+
+    async def _record(self, tx: Transaction, events: Sequence[ClaimedEvent]) -> None:
         facts: dict[int, tuple[Record, list[Any]]] = {}
         for event in events:
             handler = self._registry.find(event.type)
-            states[event.id] = "processed" if handler else "unhandled"
             if handler and (found := handler.translate(event.open())):
                 facts.setdefault(handler.rank, (handler.record, []))[1].extend(found)
         for rank in sorted(facts):
             record, found = facts[rank]
             await record(tx, found)
-        if await self._repository.settle(tx, states, now) != len(states):
-            raise _NoLongerPending
-        if holders := [event.id for event in events if event.parked_by == event.id]:
-            await self._repository.release(tx, holders, now)
+
+    def _note(self, events: Sequence[ClaimedEvent]) -> None:
+        """Count what was applied, once it is committed."""
+        wall, business = self._clock.wall(), self._clock.now()
+        handled = sum(self._registry.find(event.type) is not None for event in events)
+        note_applied("processed", handled)
+        note_applied("unhandled", len(events) - handled)
+        for event in events:
+            note_delay((wall - event.received_at).total_seconds(), (business - event.created).total_seconds())
 
     # When one fails
 
@@ -244,6 +278,8 @@ class EventProcessor:
             if tx.is_closed():
                 raise
             verdict = judge(error, event, self._rules, now)
+            counted = "retried" if verdict.retry_count > event.retry_count else "waiting"
+            note_applied("dead" if verdict.not_before is None else counted)
             await self._carry_out(tx, event, verdict, now)
             return None if verdict.not_before is None else Parked(event.id, verdict.waits_for)
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tallystick.platform.database import Transaction
-from tallystick.webhooks.models import StoredEvent
+from tallystick.webhooks.models import Redactor, StoredEvent
 
 __all__ = ["Fetch", "Handler", "Record", "Registry", "Translate"]
 
@@ -31,13 +31,14 @@ class Registry:
     """Handlers by event type and fetchers by the prefix of Stripe's ids; filled once at the start.
 
     Recorders run in the order in which they are first registered, so parents (payments) are registered before what
-    hangs on them (refunds).
+    hangs on them (refunds). `redactor` sees what is stored and applied first, where there is one.
     """
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
         self._ranks: dict[Record, int] = {}
         self._fetches: dict[str, Fetch] = {}
+        self.redactor: Redactor | None = None
 
     def register(self, event_type: str, translate: Translate, record: Record) -> None:
         """Apply events of `event_type` by these two; a second handler for a type is a ValueError."""

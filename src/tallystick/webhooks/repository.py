@@ -14,6 +14,7 @@ from uuid import UUID
 from tallystick.core.ids import new_id
 from tallystick.platform.database import Connection, Record, Transaction
 from tallystick.webhooks.models import ClaimedEvent, Envelope, EventDetail, EventSummary, Parked, StoredEvent
+from tallystick.webhooks.repository_archive import ARCHIVED_PAYLOAD
 
 __all__ = ["CHANNEL", "WebhookEventRepository"]
 
@@ -59,6 +60,16 @@ _INSERT_APPLIED = """
         lane, object_key, object_id, api_version, event_created_at, request_idempotency_key, not_before)
     VALUES ($1, $2, $3, true, $5, $4::text::jsonb, $5, $5, 'processed', $6, $7, $8, $9, $10,
         to_timestamp($11::bigint), $12, $5)
+"""
+
+_INSERT_MANY_APPLIED = """
+    INSERT INTO webhook_events (
+        id, stripe_event_id, event_type, processed, processed_at, payload, created_at, updated_at, state, source,
+        lane, object_key, object_id, event_created_at, not_before)
+    SELECT id, stripe_event_id, event_type, true, $9, payload::jsonb, $9, $9, 'processed', $10,
+        lane, object_key, object_id, to_timestamp(created), $9
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::bigint[])
+      AS new (id, stripe_event_id, event_type, payload, lane, object_key, object_id, created)
 """
 
 # `< 'infinity'` says nothing new; it lets a partial index on just these rows serve.
@@ -153,6 +164,22 @@ class WebhookEventRepository:
             envelope.api_version,
             envelope.created,
             envelope.request_idempotency_key,
+        )
+
+    async def insert_many_applied(self, tx: Transaction, envelopes: Sequence[Envelope], now: datetime) -> None:
+        """The same for many, all of one source."""
+        await tx.execute(
+            _INSERT_MANY_APPLIED,
+            [new_id() for _ in envelopes],
+            [envelope.stripe_event_id for envelope in envelopes],
+            [envelope.type for envelope in envelopes],
+            [envelope.payload for envelope in envelopes],
+            [envelope.lane for envelope in envelopes],
+            [envelope.object_key for envelope in envelopes],
+            [envelope.object_id for envelope in envelopes],
+            [envelope.created for envelope in envelopes],
+            now,
+            envelopes[0].source,
         )
 
     # Out
@@ -277,9 +304,10 @@ class WebhookEventRepository:
         column = "id" if isinstance(event_id, UUID) else "stripe_event_id"
         row = await connection.fetchrow(
             f"""
-            SELECT {_SUMMARY}, api_version, request_idempotency_key, payload::text AS payload, raw,
+            SELECT {_SUMMARY}, api_version, request_idempotency_key, archived_at,
+                coalesce(e.payload, a.payload)::text AS payload, coalesce(e.raw, a.raw) AS raw,
                 (SELECT p.event_id FROM webhook_parked_objects p WHERE p.object_key = e.object_key) AS parked_by
-            FROM webhook_events e WHERE {column} = $1
+            FROM webhook_events e {ARCHIVED_PAYLOAD} WHERE {column} = $1
             """,
             event_id,
         )
@@ -292,6 +320,7 @@ class WebhookEventRepository:
             payload=json.loads(row["payload"], parse_int=_whole) if row["payload"] is not None else None,
             raw=row["raw"],
             parked_by=row["parked_by"],
+            archived_at=row["archived_at"],
         )
 
     async def lane_of_event(self, tx: Transaction, event_id: UUID | str) -> int | None:
@@ -324,20 +353,6 @@ class WebhookEventRepository:
         )
         return [_summary(row) for row in rows]
 
-    async def reopen(self, tx: Transaction, event_id: UUID, now: datetime) -> None:
-        """Put an event back into the line as if it had just come."""
-        await tx.execute(
-            f"""
-            WITH told AS (SELECT pg_notify('{CHANNEL}', ''))
-            UPDATE webhook_events
-            SET state = 'pending', processed = false, processed_at = NULL, retry_count = 0, error_message = NULL,
-                not_before = $2, updated_at = $2
-            FROM told WHERE id = $1
-            """,
-            event_id,
-            now,
-        )
-
     async def discard(self, tx: Transaction, event_id: UUID, message: str, now: datetime) -> None:
         """Put an event aside for good; its object is released by `release`."""
         await tx.execute(
@@ -350,11 +365,13 @@ class WebhookEventRepository:
     async def caused_by(self, connection: Connection, request_key: str) -> Sequence[StoredEvent]:
         """The events that a request with this idempotency key caused, oldest first."""
         rows = await connection.fetch(
-            """
+            f"""
             SELECT id, stripe_event_id, event_type AS type, event_created_at AS created, api_version, object_key,
-                object_id, (payload -> 'data')::text AS data, request_idempotency_key, source, retry_count,
-                created_at AS received_at, error_message, NULL::uuid AS parked_by, true AS requested
-            FROM webhook_events WHERE request_idempotency_key = $1 AND payload IS NOT NULL
+                object_id, (coalesce(e.payload, a.payload) -> 'data')::text AS data, request_idempotency_key, source,
+                retry_count, created_at AS received_at, error_message, NULL::uuid AS parked_by, true AS requested
+            FROM webhook_events e {ARCHIVED_PAYLOAD}
+            WHERE request_idempotency_key = $1 AND coalesce(e.payload, a.payload) IS NOT NULL
+                AND NOT starts_with(stripe_event_id, source || '_')
             ORDER BY event_created_at, seq
             """,
             request_key,

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from tallystick.core.clock import Clock, to_unix
 from tallystick.core.ids import lane_of, new_id, parse_uuid
@@ -15,10 +16,31 @@ from tallystick.platform.logging import scrub
 from tallystick.platform.work import enqueue
 from tallystick.webhooks.envelope import encode_event, read_envelope, without_secrets
 from tallystick.webhooks.errors import EventNotFound, EventStateConflict
-from tallystick.webhooks.models import LANES, ClaimedEvent, Envelope, EventDetail, EventSummary, StoredEvent
+from tallystick.webhooks.models import (
+    LANES,
+    Applied,
+    ClaimedEvent,
+    Envelope,
+    EventDetail,
+    EventSummary,
+    Fact,
+    Redactor,
+    StoredEvent,
+)
 from tallystick.webhooks.repository import WebhookEventRepository
 
-__all__ = ["REFUSED", "Fetches", "StripeWebhookService", "queue_alert", "queue_fetch", "queue_fetches", "store_one"]
+__all__ = [
+    "REFUSED",
+    "Fetches",
+    "StripeWebhookService",
+    "event_key",
+    "queue_alert",
+    "queue_fetch",
+    "queue_fetches",
+    "store_one",
+]
+
+log = structlog.get_logger()
 
 REFUSED = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 """What PostgreSQL says to a payload that is JSON but no jsonb (`\\u0000`, lone surrogates, absurd numbers, depth)."""
@@ -29,6 +51,8 @@ _DISCARDABLE = ("pending", "dead", "parked")
 
 class Fetches(Protocol):
     """What the service needs of the registry, which is above it."""
+
+    redactor: Redactor | None
 
     def can_fetch(self, object_id: str) -> bool:
         """Whether somebody registered to fetch objects of this kind."""
@@ -76,33 +100,41 @@ class StripeWebhookService:
         object_key: str,
         obj: Mapping[str, Any],
         at: datetime,
+        request_key: str | None = None,
     ) -> str:
         """Store what a fetch, a repair or an import applied in `tx`, so that the mirror can be rebuilt from the inbox.
 
-        `at` is the time of the state that `obj` shows. Returns the id of the row's own making, `fetch_<uuid>`.
+        So are answers that no event tells of (source `answer`, with the key of their request). `at` is the time of the
+        state that `obj` shows. Returns the id of the row's own making, `fetch_<uuid>`.
         """
-        event_id = f"{source}_{new_id()}"
-        event = {
-            "id": event_id,
-            "object": "event",
-            "type": event_type,
-            "created": to_unix(at),
-            "data": {"object": obj},
-        }
-        envelope = Envelope(
-            stripe_event_id=event_id,
-            type=event_type,
-            created=to_unix(at),
-            api_version=None,
-            lane=lane_of(object_key, LANES),
-            object_key=object_key,
-            object_id=object_id,
-            request_idempotency_key=None,
-            payload=without_secrets(encode_event(event)).decode(),
-            source=source,
-        )
+        [applied] = await self._redacted(tx, [Applied(event_type, object_id, object_key, obj, at, request_key)])
+        envelope = _envelope(applied, source)
         await self._repository.insert_applied(tx, envelope, self._clock.wall())
-        return event_id
+        return envelope.stripe_event_id
+
+    async def record_many_applied(self, tx: Transaction, applied: Sequence[Applied], *, source: str) -> None:
+        """The same for many objects, in one statement; one that jsonb refuses is left out, and the log says so."""
+        if not applied:
+            return
+        applied, now = await self._redacted(tx, applied), self._clock.wall()
+        envelopes = [_envelope(each, source) for each in applied]
+        try:
+            async with tx.transaction():
+                await self._repository.insert_many_applied(tx, envelopes, now)
+        except REFUSED:
+            for envelope in envelopes:
+                try:
+                    async with tx.transaction():
+                        await self._repository.insert_applied(tx, envelope, now)
+                except REFUSED:
+                    log.warning("inbox.not_kept", object_id=envelope.object_id, source=source)
+
+    async def redacted(self, connection: Connection, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """Facts of fetched or listed objects without what may not be kept of erased persons; then they are recorded."""
+        return await self._registry.redactor.facts(connection, facts) if self._registry.redactor else facts
+
+    async def _redacted(self, tx: Transaction, applied: Sequence[Applied]) -> Sequence[Applied]:
+        return await self._registry.redactor.applied(tx, applied) if self._registry.redactor else applied
 
     # Commands and reads
 
@@ -126,7 +158,7 @@ class StripeWebhookService:
     async def get(self, event_id: str | UUID) -> EventDetail:
         """One event by our id or by Stripe's; raises EventNotFound."""
         async with self._database.connection() as connection:
-            found = await self._repository.find(connection, _key(event_id))
+            found = await self._repository.find(connection, event_key(event_id))
         if found is None:
             raise EventNotFound
         return found
@@ -140,20 +172,6 @@ class StripeWebhookService:
         """How many events are in each state that is not an end: `pending`, `dead`, `parked` (none: no entry)."""
         async with self._database.connection() as connection:
             return await self._repository.backlog(connection)
-
-    async def replay(self, event_id: str | UUID) -> EventDetail:
-        """Have an event applied (again), with all its tries; its effects stay exactly once, as recorders see to that.
-
-        Raises:
-            EventNotFound: there is none.
-            EventStateConflict: its payload is not readable, so there is nothing to apply.
-        """
-        async with self._database.transaction() as tx:
-            event = await self._held(tx, event_id)
-            if event.payload is None:
-                raise EventStateConflict("There is no readable payload to apply; this event can only be discarded.")
-            await self._repository.reopen(tx, event.summary.id, self._clock.wall())
-        return await self.get(event.summary.id)
 
     async def discard(self, event_id: str | UUID, reason: str) -> EventDetail:
         """Never apply an event; its object goes on without it, with a fetch where there is one for it.
@@ -175,7 +193,7 @@ class StripeWebhookService:
 
     async def _held(self, tx: Transaction, event_id: str | UUID) -> EventDetail:
         """The event, with its lane locked, so that no worker applies it while an operator decides."""
-        key = _key(event_id)
+        key = event_key(event_id)
         lane = await self._repository.lane_of_event(tx, key)
         if lane is None:
             raise EventNotFound
@@ -232,5 +250,30 @@ async def queue_fetches(tx: Transaction, object_ids: Iterable[str], clock: Clock
         await enqueue(tx, "stripe.fetch", f"stripe.fetch:{object_id}", {"object": object_id}, due_at=clock.now())
 
 
-def _key(event_id: str | UUID) -> str | UUID:
+def _envelope(applied: Applied, source: str) -> Envelope:
+    """A row of our own making: `<source>_<uuid>`, and the object as if an event had brought it."""
+    event_id = f"{source}_{new_id()}"
+    event = {
+        "id": event_id,
+        "object": "event",
+        "type": applied.event_type,
+        "created": to_unix(applied.at),
+        "data": {"object": applied.obj},
+    }
+    return Envelope(
+        stripe_event_id=event_id,
+        type=applied.event_type,
+        created=to_unix(applied.at),
+        api_version=None,
+        lane=lane_of(applied.object_key, LANES),
+        object_key=applied.object_key,
+        object_id=applied.object_id,
+        request_idempotency_key=applied.request_key,
+        payload=without_secrets(encode_event(event)).decode(),
+        source=source,
+    )
+
+
+def event_key(event_id: str | UUID) -> str | UUID:
+    """Our id of an event as one, Stripe's as it is."""
     return event_id if isinstance(event_id, UUID) else parse_uuid(event_id) or event_id

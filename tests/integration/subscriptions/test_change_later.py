@@ -1,5 +1,7 @@
 """A change of plan or quantity that waits for the end of the period: scheduled, shown, taken back, made."""
 
+import asyncio
+
 from subscribing import (
     CROSSED_VERSIONS,
     SUBSCRIPTIONS,
@@ -46,6 +48,9 @@ async def test_a_downgrade_is_shown_made_and_out_of_the_way(system: System) -> N
     assert (await preview(system, user, made["id"])).body["total"] == 2000
     for refused in ({"quantity": 5}, {"price": silver}):
         assert (await change(system, user, made["id"], refused)).code == "CHANGE_SCHEDULED"
+        # Stripe would preview what is scheduled, not this.
+        for when in ("now", "period_end"):
+            assert (await preview(system, user, made["id"], when=when, **refused)).code == "CHANGE_SCHEDULED"
     cancel = await system.call("DELETE", f"{SUBSCRIPTIONS}/{made['id']}", user=user)
     assert cancel.code == "CHANGE_SCHEDULED"
     await system.advance("32d")
@@ -165,6 +170,11 @@ async def test_a_schedule_that_is_given_something_new_is_not_let_go_of(system: S
         assert "subscription.release" in await response.text()
     (there,) = await at_stripe(system, user)
     assert there["schedule"] is not None
+    # The clock did not wait for the release, so it did not wait for the renewal's events either.
+    for _ in range(200):
+        if (await get(system, user, made["id"]))["price"] == silver:
+            break
+        await asyncio.sleep(0.05)
     assert (await get(system, user, made["id"]))["price"] == silver
     answer = await change(system, user, made["id"], {"quantity": 7, **LATER})
     for _ in range(50):

@@ -18,6 +18,7 @@ from tallystick.webhooks.models import StoredEvent
 from tallystick.webhooks.processor import EventProcessor
 from tallystick.webhooks.registry import Registry
 from tallystick.webhooks.service import StripeWebhookService
+from tallystick.webhooks.service_replay import EventReplayer
 
 SECRET = b"whsec_test_inbox"
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -156,6 +157,7 @@ class Inbox:
         self.committer = GroupCommitter(self.database, self.clock)
         self.controller = WebhookController(self.settings, self.committer, self.clock)
         self.service = StripeWebhookService(self.database, self.clock, self.registry)
+        self.replayer = EventReplayer(self.database, self.clock)
 
     def processor(self, database: Database | None = None, **options: Any) -> EventProcessor:
         return EventProcessor(database or self.database, self.clock, self.registry, self.settings, **options)

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
@@ -72,3 +73,29 @@ async def test_what_cannot_be_done_is_said_plainly(inbox: Inbox, arguments: list
     assert done.code in (1, 2)
     assert "tallystick:" in done.complained
     assert "Traceback" not in done.complained
+
+
+async def test_many_are_counted_first_and_replayed_when_somebody_says_so(inbox: Inbox) -> None:
+    await inbox.deliver(*(make_event(object_id="pi_1") for _ in range(3)), *(make_event() for _ in range(100)))
+    assert await inbox.processor().drain() == 103
+    dry, asks, unread = await asyncio.gather(
+        events(inbox, "replay", "--object", "pi_1", "--dry-run"),
+        events(inbox, "replay", "--type", "payment_intent.succeeded"),
+        events(inbox, "replay", "--since", "tomorrow"),
+    )
+    assert (dry.code, dry.said) == (0, "3 events\n")
+    assert (asks.code, unread.code) == (2, 2)
+    assert "Apply 103 events again? Say so with --yes." in asks.complained
+    assert "should be a day" in unread.complained
+    assert len(await inbox.applied()) == 103
+    assert await inbox.processor().drain() == 0
+
+    few = await events(inbox, "replay", "--object", "pi_1", "--state", "processed")
+    assert (few.code, few.said) == (0, "3 events\n3 will be applied\n"), few
+    # The command's clock is the machine's.
+    inbox.clock.at = datetime.now(UTC)
+    assert await inbox.processor().drain() == 3
+    yes = await events(inbox, "replay", "--all", "--yes")
+    assert (yes.code, yes.said.split()[-4:]) == (0, ["103", "will", "be", "applied"]), yes
+    inbox.clock.at = datetime.now(UTC)
+    assert await inbox.processor().drain() == 103

@@ -37,7 +37,7 @@ async def with_dead_letter(inbox: Inbox) -> tuple[str, dict[str, bool]]:
 async def test_a_dead_letter_is_replayed_with_all_its_tries(inbox: Inbox) -> None:
     event_id, broken = await with_dead_letter(inbox)
     broken["is"] = False
-    shown = await inbox.service.replay(event_id)
+    shown = await inbox.replayer.replay(event_id)
     assert (shown.summary.state, shown.summary.retry_count, shown.summary.error_message) == ("pending", 0, None)
     await inbox.processor().drain()
     assert await inbox.applied() == [event_id]
@@ -54,7 +54,7 @@ async def test_a_processed_event_is_replayed_on_request(inbox: Inbox) -> None:
     event = make_event(FAILS)
     await inbox.deliver(event)
     await inbox.processor().drain()
-    await inbox.service.replay((await inbox.event(event["id"]))["id"])
+    await inbox.replayer.replay((await inbox.event(event["id"]))["id"])
     assert await inbox.processor().drain() == 1
     assert await inbox.applied() == [event["id"]]
 
@@ -66,7 +66,7 @@ async def test_a_waiting_event_is_tried_at_once_when_replayed(inbox: Inbox) -> N
     processor = inbox.processor()
     await processor.drain()
     assert await processor.drain() == 0
-    await inbox.service.replay(event["id"])
+    await inbox.replayer.replay(event["id"])
     assert await processor.drain() == 1
 
 
@@ -106,13 +106,13 @@ async def test_an_unreadable_event_can_be_seen_and_discarded_but_not_replayed(in
     shown = await inbox.service.get("evt_raw")
     assert (shown.summary.state, shown.payload, shown.raw) == ("parked", None, body)
     with pytest.raises(EventStateConflict):
-        await inbox.service.replay("evt_raw")
+        await inbox.replayer.replay("evt_raw")
     assert (await inbox.service.discard("evt_raw", "junk")).summary.state == "discarded"
 
 
 async def test_an_unknown_event_is_not_found(inbox: Inbox) -> None:
     for event_id in ("evt_nowhere", "01890000-0000-7000-8000-000000000000"):
-        for call in (inbox.service.get(event_id), inbox.service.replay(event_id), inbox.service.discard(event_id, "")):
+        for call in (inbox.service.get(event_id), inbox.replayer.replay(event_id), inbox.service.discard(event_id, "")):
             with pytest.raises(EventNotFound):
                 await call
 

@@ -9,8 +9,9 @@ from typing import get_args
 import pytest
 
 from tallystick.pages import rendering
-from tallystick.pages.billing.controller import REASONS, quantity_of
+from tallystick.pages.billing.controller import REASONS
 from tallystick.pages.billing.controller_forms import in_months
+from tallystick.pages.billing.controller_plans import quantity_of
 from tallystick.pages.billing.models import LinkState
 from tallystick.pages.billing.outcomes import OUTCOMES
 from tallystick.platform.settings import Settings

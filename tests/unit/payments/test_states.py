@@ -229,9 +229,16 @@ def test_a_charge_within_a_second_is_the_one_that_went_further() -> None:
     def fact(**fields: Any) -> ChargeFacts:
         base = {"captured": False, "amount_captured": 0, "amount_refunded": 0, "disputed": False, **fields}
         value = Charge(id="ch_1", amount=9, currency="usd", status="succeeded", created=START, **base)
-        return ChargeFacts(value, Source("event", START))
+        return ChargeFacts(value, source)
 
+    source = Source("event", START)
     assert judge_charge(row(), fact(captured=True, amount_captured=9)) is Verdict.APPLY
     assert judge_charge(row(captured=True, amount_captured=9), fact()) is Verdict.KEEP
     assert judge_charge(row(amount_refunded=5), fact(captured=True)) is Verdict.UNSURE
     assert judge_charge(row(), fact()) is Verdict.KEEP
+
+    # A fetch that a refund has overtaken left Stripe after it, and shows the charge as it was before.
+    source = Source("fetch", START + timedelta(seconds=3), base_revision=7)
+    assert judge_charge(row(revision=8, amount_refunded=5), fact()) is Verdict.UNSURE
+    assert judge_charge(row(revision=7, amount_refunded=5), fact()) is Verdict.APPLY
+    assert judge_charge(row(revision=8), fact(amount_refunded=5)) is Verdict.APPLY

@@ -28,6 +28,7 @@ def test_defaults_are_the_design_documents() -> None:
     assert settings.database_schema == "public"
     assert (settings.keep_idempotency_keys_days, settings.keep_done_work_days) == (30, 7)
     assert settings.keep_deliveries_days == 30
+    assert (settings.keep_payloads_days, settings.keep_archive_months) == (30, 0)
 
 
 def test_every_bad_variable_is_named_at_once_and_no_value_is_repeated() -> None:

@@ -11,6 +11,7 @@ from tallystick.core.clock import from_unix
 from tallystick.stripe_gateway import translate_billing
 from tallystick.stripe_gateway.ordering import Source, Verdict, as_before
 from tallystick.subscriptions.models import SubscriptionFacts, SubscriptionRow
+from tallystick.subscriptions.service_history import Chronicle
 from tallystick.subscriptions.states import CREATED, DELETED, UPDATED, blank, judge, with_state
 
 T = 1_769_860_800
@@ -140,3 +141,16 @@ def test_an_answer_that_may_have_been_overtaken() -> None:
     assert on(row_of(), answer(3)) is Verdict.APPLY
     assert on(row_of(), answer(2)) is Verdict.UNSURE
     assert on(row_of(status="past_due"), answer(2)) is Verdict.APPLY
+
+
+@pytest.mark.parametrize("applied", [True, False], ids=["as if it were news", "as old news"])
+def test_who_asked_for_an_end_is_heard_though_its_event_was_here_first(applied: bool) -> None:
+    ended = row_of(status="canceled")
+    value = translate_billing.subscription({**STRIPE, "status": "canceled"})
+    source = Source("answer", AT + timedelta(minutes=10), request_key="k", requested=True)
+    chronicle = Chronicle({}, [])
+    chronicle.note(ended, ended, SubscriptionFacts(value, source), applied=applied)
+    [heard] = chronicle.fresh
+    assert (heard.provisional, heard.new_values, heard.cause, heard.request_key) == (
+        True, {"status": "canceled"}, "api", "k",
+    )  # fmt: skip

@@ -1,7 +1,9 @@
-"""`BillingController`: the billing pages that show something, and the questions that their script asks."""
+"""`BillingController`: the way into the billing pages, those that show something, and what their script asks.
+
+The pages about plans are in `controller_plans.py`.
+"""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,8 +11,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tallystick.core.clock import Clock
-from tallystick.core.errors import DomainError, NotFound
-from tallystick.pages.billing.errors import status_of
 from tallystick.pages.billing.models import Flow, Opened, Subscribed, Visitor
 from tallystick.pages.billing.outcomes import outcome
 from tallystick.pages.billing.rendering import BillingPages
@@ -19,11 +19,8 @@ from tallystick.pages.billing.service_account import AccountReader
 from tallystick.pages.billing.service_actions import BillingActions, pay_page
 from tallystick.platform.settings import Settings
 from tallystick.subscriptions.models import TERMINAL
-from tallystick.subscriptions.models_requests import ChangeRequest, CreateRequest
-from tallystick.subscriptions.service import StripeSubscriptionService
-from tallystick.subscriptions.service_terms import QUANTITY_MAX
 
-__all__ = ["PAUSE_MONTHS", "REASONS", "BillingController", "quantity_of"]
+__all__ = ["PAUSE_MONTHS", "REASONS", "BillingController"]
 
 REASONS = (
     "too_expensive",
@@ -41,7 +38,7 @@ PAUSE_MONTHS = (1, 2, 3)
 
 
 class BillingController:
-    """Routes under `/billing` that change nothing."""
+    """Routes under `/billing` that change nothing, but those about plans."""
 
     def __init__(
         self,
@@ -49,7 +46,6 @@ class BillingController:
         portal: PortalService,
         account: AccountReader,
         actions: BillingActions,
-        subscriptions: StripeSubscriptionService,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -57,7 +53,6 @@ class BillingController:
         self._portal = portal
         self._account = account
         self._actions = actions
-        self._subscriptions = subscriptions
         self._settings = settings
         self._clock = clock
         self.router = APIRouter(prefix="/billing", include_in_schema=False)
@@ -65,10 +60,6 @@ class BillingController:
         one = "/subscriptions/{subscription}"
         for path, draw in {
             "": self.home,
-            "/plans": self.plans,
-            "/subscribe": self.subscribe,
-            f"{one}/change": self.change,
-            f"{one}/preview": self.preview,
             f"{one}/cancel": self.cancel,
             f"{one}/pause": self.pause,
             "/methods/add": self.add_method,
@@ -137,90 +128,6 @@ class BillingController:
         return f"/billing/subscriptions/{row.id}/{flow}"
 
     # Subscriptions
-
-    async def plans(self, request: Request, who: Visitor) -> Response:
-        """What can be subscribed to, for those who have nothing."""
-        row = await self._account.current(who.actor)
-        if row is not None and row.status != "incomplete" and not self._settings.allow_multiple_subscriptions:
-            return RedirectResponse("/billing", 303)
-        return await self.plans_page(request, who)
-
-    async def plans_page(self, request: Request, who: Visitor, *, status: int = 200, **more: Any) -> Response:
-        row = await self._account.current(who.actor)
-        offers = await self._account.offers(row.currency if row else None)
-        return self._pages.page(request, who, "plans.html", status=status, offers=offers, found=None, **more)
-
-    async def subscribe(self, request: Request, who: Visitor) -> Response:
-        """What a new subscription costs, before its button."""
-        return await self.subscribe_page(request, who, request.query_params)
-
-    async def subscribe_page(
-        self, request: Request, who: Visitor, asked: Mapping[str, Any], *, status: int = 200, **more: Any
-    ) -> Response:
-        price = await self._account.price(str(asked.get("price", "")))
-        quantity = quantity_of(asked) or 1
-        methods, default = await self._account.methods(who.actor)
-        try:
-            quote = await self._subscriptions.quote(who.actor, CreateRequest(price=price.id, quantity=quantity))
-        except DomainError as error:
-            if error.retry_after_s is not None:
-                raise
-            told = self._pages.problem(request, who, error)
-            return await self.plans_page(request, who, status=status_of(error), problem=told)
-        return self._pages.page(
-            request,
-            who,
-            "subscribe.html",
-            status=status,
-            price=price,
-            quantity=quantity,
-            quote=quote,
-            method=next((row for row in methods if row.stripe_payment_method_id == default), next(iter(methods), None)),
-            trial_ends=self._clock.now() + timedelta(days=quote.trial_days) if quote.trial_days else None,
-            without_card=self._settings.trial_end_without_card,
-            **more,
-        )
-
-    async def change(self, request: Request, who: Visitor) -> Response:
-        """The plans, and how many of one."""
-        return await self.change_page(request, who, request.path_params["subscription"])
-
-    async def change_page(
-        self, request: Request, who: Visitor, subscription: str, *, status: int = 200, **more: Any
-    ) -> Response:
-        found = await self._account.subscribed(who.actor, subscription)
-        if found.row.status in TERMINAL:
-            return RedirectResponse("/billing/plans", 303)
-        offers = await self._account.offers(found.row.currency)
-        return self._pages.page(request, who, "plans.html", status=status, offers=offers, found=found, **more)
-
-    async def preview(self, request: Request, who: Visitor) -> Response:
-        """What a change costs, before its button."""
-        asked = request.query_params
-        return await self.preview_page(
-            request, who, request.path_params["subscription"], asked.get("price") or None, quantity_of(asked)
-        )
-
-    async def preview_page(
-        self, request: Request, who: Visitor, subscription: str, price: str | None, quantity: int | None, **more: Any
-    ) -> Response:
-        found = await self._account.subscribed(who.actor, subscription)
-        try:
-            chosen = await self._account.price(price or (found.plan.id if found.plan else ""))
-            quantity = None if chosen.metered else quantity
-            wanted = ChangeRequest(price=price, quantity=quantity)
-            preview = await self._subscriptions.preview(who.actor, subscription, wanted)
-        except DomainError as error:
-            if error.retry_after_s is not None or isinstance(error, NotFound):
-                raise
-            told = self._pages.problem(request, who, error)
-            return await self.change_page(request, who, subscription, status=status_of(error), problem=told)
-        if preview["preview_token"] is None:
-            told = self._pages.problem(request, who, "SAME_PLAN")
-            return await self.change_page(request, who, subscription, status=422, problem=told)
-        amounts = {"found": found, "preview": preview, "chosen": chosen}
-        count = quantity or found.row.quantity or 1
-        return self._pages.page(request, who, "preview.html", **{**amounts, "quantity": count, "status": 200, **more})
 
     async def cancel(self, request: Request, who: Visitor) -> Response:
         """What canceling means, and why."""
@@ -311,9 +218,3 @@ class BillingController:
         """The words for a failure that Stripe told the browser."""
         codes = [request.query_params.get(name) or None for name in ("code", "decline_code")]
         return self._pages.failure(request, who, codes[0], codes[1])
-
-
-def quantity_of(asked: Mapping[str, Any]) -> int | None:
-    """The quantity that a form asks for, brought into what is possible; None where it is no number."""
-    text = str(asked.get("quantity", "")).strip()
-    return min(max(int(text), 1), QUANTITY_MAX) if text.isascii() and text.isdigit() and len(text) < 12 else None

@@ -4,6 +4,7 @@ what is wrong."""
 import calendar
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.datastructures import FormData
@@ -12,12 +13,14 @@ from starlette.responses import RedirectResponse, Response
 
 from tallystick.core.clock import Clock
 from tallystick.core.errors import DomainError, NotFound
-from tallystick.pages.billing.controller import PAUSE_MONTHS, REASONS, BillingController, quantity_of
+from tallystick.pages.billing.controller import PAUSE_MONTHS, REASONS, BillingController
+from tallystick.pages.billing.controller_plans import PlanController, code_of, quantity_of, wanted_of
 from tallystick.pages.billing.errors import status_of
 from tallystick.pages.billing.models import Visitor
 from tallystick.pages.billing.rendering import BillingPages
 from tallystick.pages.billing.service_actions import BillingActions
 from tallystick.subscriptions.errors import PreviewStale
+from tallystick.subscriptions.models_requests import CreateRequest
 
 __all__ = ["BillingFormController", "in_months"]
 
@@ -27,9 +30,17 @@ _COMMENT_MAX = 500
 class BillingFormController:
     """Routes under `/billing` that change something; all are POST, and bear the session's form token."""
 
-    def __init__(self, pages: BillingPages, shown: BillingController, actions: BillingActions, clock: Clock) -> None:
+    def __init__(
+        self,
+        pages: BillingPages,
+        shown: BillingController,
+        plans: PlanController,
+        actions: BillingActions,
+        clock: Clock,
+    ) -> None:
         self._pages = pages
         self._shown = shown
+        self._plans = plans
         self._actions = actions
         self._clock = clock
         self.router = APIRouter(prefix="/billing", include_in_schema=False)
@@ -38,6 +49,8 @@ class BillingFormController:
             "/logout": self.log_out,
             "/subscribe": self.subscribe,
             f"{one}/change": self.change,
+            f"{one}/unschedule": self.unschedule,
+            f"{one}/code": self.use_code,
             f"{one}/cancel": self.cancel,
             f"{one}/undo": self.undo,
             f"{one}/pause": self.pause,
@@ -55,25 +68,48 @@ class BillingFormController:
     async def subscribe(self, request: Request, who: Visitor, form: FormData) -> Response:
         async def again(error: DomainError) -> Response:
             told = self._pages.problem(request, who, error)
-            return await self._shown.subscribe_page(request, who, dict(form), status=status_of(error), problem=told)
+            return await self._plans.subscribe_page(request, who, dict(form), status=status_of(error), problem=told)
 
-        price, quantity = _text(form, "price"), quantity_of(dict(form)) or 1
-        method = _text(form, "method") or None
-        return await self._sent(lambda: self._actions.subscribe(who, _key(form), price, quantity, method), again)
+        wanted = CreateRequest(
+            price=_text(form, "price"),
+            quantity=quantity_of(dict(form)) or 1,
+            payment_method=_text(form, "method") or None,
+            promotion_code=code_of(dict(form)),
+        )
+        return await self._sent(lambda: self._actions.subscribe(who, _key(form), wanted), again)
 
     async def change(self, request: Request, who: Visitor, form: FormData) -> Response:
-        subscription = request.path_params["subscription"]
+        subscription, wanted = request.path_params["subscription"], wanted_of(dict(form))
 
         async def again(error: DomainError) -> Response:
             told = self._pages.problem(request, who, error)
-            if not isinstance(error, PreviewStale) and error.code != PreviewStale.code:
-                return await self._shown.change_page(request, who, subscription, status=status_of(error), problem=told)
-            price, quantity = _text(form, "price") or None, quantity_of(dict(form))
-            more = {"status": status_of(error), "problem": told}
-            return await self._shown.preview_page(request, who, subscription, price, quantity, **more)
+            more: dict[str, Any] = {"status": status_of(error), "problem": told}
+            if error.code != PreviewStale.code:
+                return await self._plans.change_page(request, who, subscription, **more)
+            return await self._plans.preview_page(request, who, subscription, wanted, **more)
 
-        token = _text(form, "preview_token")
-        return await self._sent(lambda: self._actions.change(who, _key(form), subscription, token), again)
+        async def work() -> str:
+            if wanted.when == "period_end":
+                return await self._actions.change_later(who, _key(form), subscription, wanted)
+            return await self._actions.change(who, _key(form), subscription, _text(form, "preview_token"))
+
+        return await self._sent(work, again)
+
+    async def unschedule(self, request: Request, who: Visitor, form: FormData) -> Response:
+        subscription = request.path_params["subscription"]
+        return await self._or_home(request, who, lambda: self._actions.unschedule(who, _key(form), subscription))
+
+    async def use_code(self, request: Request, who: Visitor, form: FormData) -> Response:
+        subscription, token = request.path_params["subscription"], _text(form, "preview_token")
+
+        async def again(error: DomainError) -> Response:
+            told = self._pages.problem(request, who, error)
+            more = {"status": status_of(error), "problem": told}
+            return await self._plans.code_page(request, who, subscription, code_of(dict(form)), **more)
+
+        return await self._sent(
+            lambda: self._actions.change(who, _key(form), subscription, token, done="code_used"), again
+        )
 
     async def cancel(self, request: Request, who: Visitor, form: FormData) -> Response:
         reason, comment = _text(form, "reason"), _text(form, "comment")[:_COMMENT_MAX] or None

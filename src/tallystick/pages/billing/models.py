@@ -15,6 +15,7 @@ from tallystick.subscriptions.dunning import Dunning
 from tallystick.subscriptions.models import SubscriptionRow
 
 __all__ = [
+    "RENEWING",
     "Account",
     "Flow",
     "InvoiceDetails",
@@ -25,12 +26,15 @@ __all__ = [
     "PortalRequest",
     "PortalSession",
     "Price",
+    "Scheduled",
     "Subscribed",
     "Visitor",
 ]
 
 Flow: TypeAlias = Literal["cancel", "change", "payment_method", "pay"]
 LinkState: TypeAlias = Literal["missing", "expired", "used"]
+RENEWING = frozenset({"trialing", "active", "past_due"})
+"""Statuses of subscriptions that go on with a renewal."""
 
 
 class PortalRequest(Struct, frozen=True):
@@ -105,11 +109,20 @@ class Offer(Struct, frozen=True):
     prices: Sequence[Price]
 
 
+class Scheduled(Struct, frozen=True):
+    """What a subscription becomes at `at`, the end of its period; `plan` is None where it cannot be shown as one."""
+
+    at: datetime
+    plan: Price | None
+    quantity: int | None
+
+
 class Subscribed(Struct, frozen=True):
     """A subscription as the pages show it.
 
     `upcoming` is the next invoice as the API shows it, None where there is none or Stripe cannot be asked. `method` is
-    what it will charge. `unpaid` is the invoice that waits for the customer.
+    what it will charge. `unpaid` is the invoice that waits for the customer, `pending` the plan that waits for its
+    payment.
     """
 
     row: SubscriptionRow
@@ -120,6 +133,18 @@ class Subscribed(Struct, frozen=True):
     method: MethodRow | None
     unpaid: InvoiceRow | None
     pending: Price | None
+    scheduled: Scheduled | None
+
+    @property
+    def renews(self) -> bool:
+        """Whether a renewal is to come by which something can change."""
+        ends = self.row.cancel_at_period_end or self.row.cancel_at is not None
+        return self.row.status in RENEWING and not ends and self.row.pause_collection is None
+
+    @property
+    def takes_code(self) -> bool:
+        """Whether a promotion code can be used for it now."""
+        return self.renews and self.row.schedule_id is None and self.row.pending_update is None
 
 
 class Account(Struct, frozen=True):

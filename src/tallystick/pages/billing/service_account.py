@@ -15,7 +15,7 @@ from tallystick.customers.service_commands import ME, CustomerCommands
 from tallystick.invoices.models import InvoiceRow
 from tallystick.invoices.models_requests import InvoicesRequest
 from tallystick.invoices.service import InvoiceService
-from tallystick.pages.billing.models import Account, InvoiceDetails, Offer, Price, Subscribed
+from tallystick.pages.billing.models import RENEWING, Account, InvoiceDetails, Offer, Price, Scheduled, Subscribed
 from tallystick.payments.service import StripePaymentService
 from tallystick.platform.auth import Actor
 from tallystick.platform.database import Database
@@ -30,7 +30,6 @@ __all__ = ["AccountReader"]
 
 log = structlog.get_logger()
 
-_RENEWS = frozenset({"trialing", "active", "past_due"})
 _INVOICES_SHOWN = 5
 _PATIENCE_S = 5.0
 _INVOICES_A_PAGE = 25
@@ -186,10 +185,11 @@ class AccountReader:
             method=next((method for method in methods if method.stripe_payment_method_id == charged), None),
             unpaid=await self._latest(actor, row) if waiting else None,
             pending=await self._pending(row),
+            scheduled=await self._scheduled(row),
         )
 
     async def _upcoming(self, actor: Actor, row: SubscriptionRow) -> Mapping[str, Any] | None:
-        if row.status not in _RENEWS or row.cancel_at_period_end or row.pause_collection is not None:
+        if row.status not in RENEWING or row.cancel_at_period_end or row.pause_collection is not None:
             return None
         with suppress(DomainError, TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
@@ -235,6 +235,17 @@ class AccountReader:
         with suppress(NotFound):
             return await self.price(items[0]["price"]["id"])
         return None
+
+    async def _scheduled(self, row: SubscriptionRow) -> Scheduled | None:
+        change = await self._subscriptions.scheduled(row) if row.schedule_id else None
+        if change is None:
+            return None
+        plan, quantity = None, None
+        if len(change.items) == 1:
+            ((price, quantity),) = change.items
+            with suppress(NotFound):
+                plan = await self.price(price)
+        return Scheduled(change.at, plan, quantity)
 
 
 def _price(row: PriceRow, name: str) -> Price:

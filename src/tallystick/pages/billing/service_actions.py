@@ -30,7 +30,13 @@ from tallystick.pages.billing.models import Visitor
 from tallystick.pages.billing.service_account import AccountReader
 from tallystick.platform.auth import Actor
 from tallystick.platform.idempotency import IdempotentRequest, KeyInProgress
-from tallystick.subscriptions.errors import AlreadyCanceled, AlreadyPaused, NotPaused, SubscriptionExists
+from tallystick.subscriptions.errors import (
+    AlreadyCanceled,
+    AlreadyPaused,
+    NothingScheduled,
+    NotPaused,
+    SubscriptionExists,
+)
 from tallystick.subscriptions.models import LIVE, SubscriptionRow
 from tallystick.subscriptions.models_requests import (
     CancelRequest,
@@ -74,28 +80,48 @@ class BillingActions:
 
     # Subscriptions
 
-    async def subscribe(self, who: Visitor, nonce: str, price: str, quantity: int, method: str | None) -> str:
-        """A new subscription, paid with this method where one is named."""
-        body = {"price": price, "quantity": quantity, "payment_method": method}
+    async def subscribe(self, who: Visitor, nonce: str, wanted: CreateRequest) -> str:
+        """A new subscription: of `wanted`, the price, quantity, payment method and promotion code count."""
+        body = {
+            "price": wanted.price,
+            "quantity": wanted.quantity,
+            "payment_method": wanted.payment_method,
+            "promotion_code": wanted.promotion_code,
+        }
         request = _request(who, nonce, "subscribe", body)
-        wanted = CreateRequest(price=price, quantity=quantity, payment_method=method)
         try:
             settled = await _patiently(lambda: self._subscriptions.create(who.actor, request, wanted))
         except SubscriptionExists:
             return home("exists")
         return await self._after_payment(who.actor, settled, None, "subscribed")
 
-    async def change(self, who: Visitor, nonce: str, subscription: str, token: str) -> str:
+    async def change(self, who: Visitor, nonce: str, subscription: str, token: str, *, done: str = "changed") -> str:
         """Just what the preview with this token showed; raises `PreviewStale`."""
         request = _request(who, nonce, f"change:{subscription}", {"preview_token": token})
         wanted = ChangeRequest(preview_token=token)
         settled = await _patiently(lambda: self._subscriptions.change(who.actor, subscription, request, wanted))
-        return await self._after_payment(who.actor, settled, subscription, "changed")
+        return await self._after_payment(who.actor, settled, subscription, done)
+
+    async def change_later(self, who: Visitor, nonce: str, subscription: str, wanted: ChangeRequest) -> str:
+        """This plan and quantity from the end of the running period on."""
+        body = {"price": wanted.price, "quantity": wanted.quantity}
+        request = _request(who, nonce, f"change_later:{subscription}", body)
+        settled = await _patiently(lambda: self._subscriptions.change(who.actor, subscription, request, wanted))
+        return _done(settled, "scheduled")
+
+    async def unschedule(self, who: Visitor, nonce: str, subscription: str) -> str:
+        """Take back a change that is to come; raises `NothingScheduled` where it has come by now."""
+        request = _request(who, nonce, f"unschedule:{subscription}", {})
+        settled = await _patiently(lambda: self._subscriptions.take_back(who.actor, subscription, request))
+        return _done(settled, "unscheduled")
 
     async def cancel(self, who: Visitor, nonce: str, subscription: str, reason: str | None, comment: str | None) -> str:
-        """Cancel at the end of the period; what has not begun is canceled at once."""
+        """Cancel at the end of the period, and drop a change that waits for it; what has not begun ends at once."""
         row, _, _ = await self._subscriptions.get(who.actor, subscription)
         now = row.status == "incomplete"
+        if row.schedule_id is not None and not now:
+            with suppress(NothingScheduled):
+                await self.unschedule(who, nonce, subscription)
         body = {"reason": reason, "comment": comment, "now": now}
         request = _request(who, nonce, f"cancel:{subscription}", body)
         wanted = CancelRequest(when="now" if now else "period_end", reason=reason, comment=comment)

@@ -54,6 +54,8 @@ def list_all(ctx: Context, params: Json) -> Json:
         types = params.get("types") or _matching(ctx, wanted or "")
         marks = ", ".join("?" * len(types))
         extra.append((_OF_TYPES.format(marks), types))
+    for kind, hidden_s in ctx.events.hidden().items():
+        extra.append((f"NOT (o.created > ? AND {_OF_TYPES.format('?')})", [ctx.now - hidden_s, kind]))
     if "delivery_success" in params:
         negation = "NOT " if params["delivery_success"] else ""
         extra.append((f"o.seq {negation}IN (SELECT event_seq FROM deliveries WHERE state <> 'delivered')", []))

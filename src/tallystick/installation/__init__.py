@@ -1,0 +1,1 @@
+"""Whose database this is, and from when on anybody is told of anything."""

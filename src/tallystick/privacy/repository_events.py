@@ -1,0 +1,125 @@
+"""SQL over stored events of erased persons, wherever their payloads are; and which objects were an erased person's."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from tallystick.platform.database import Connection, Transaction
+from tallystick.privacy.models import ErasedEvent
+from tallystick.webhooks.repository_archive import ARCHIVED_PAYLOAD
+
+__all__ = ["ErasedEventRepository"]
+
+_EVENT = """
+    e.id, e.created_at, e.seq, e.object_key, coalesce(e.payload, a.payload)::text, coalesce(e.raw, a.raw),
+    e.error_message, e.archived_at IS NOT NULL
+"""
+_EVENTS = f"""
+    SELECT {_EVENT} FROM webhook_events e {ARCHIVED_PAYLOAD} WHERE e.id = ANY ($1) ORDER BY e.id
+    FOR NO KEY UPDATE OF e
+"""
+# Of kinds that the mirror has no rows of. All that names a customer is in that customer's lane.
+_UNMIRRORED = f"""
+    SELECT {_EVENT}, coalesce(e.payload, a.payload) #>> '{{data,object,customer}}' = ANY ($1)
+    FROM (SELECT * FROM webhook_events WHERE id > $2 AND lane = ANY ($3) ORDER BY id LIMIT $4) e {ARCHIVED_PAYLOAD}
+    ORDER BY e.id
+"""
+
+
+class ErasedEventRepository:
+    """Reads and redacts payloads; reads and adds to `erased_objects`."""
+
+    async def erased(self, connection: Connection, stripe_ids: Collection[str]) -> dict[str, UUID]:
+        """Those of these objects of Stripe's that belonged to an erased user, each with the erasure."""
+        rows = await connection.fetch(
+            "SELECT stripe_id, erasure_id FROM erased_objects WHERE stripe_id = ANY ($1)", list(stripe_ids)
+        )
+        return {row[0]: row[1] for row in rows}
+
+    async def pseudonyms(self, connection: Connection, erasure_ids: Collection[UUID]) -> dict[UUID, str]:
+        rows = await connection.fetch(
+            "SELECT e.id, u.external_id FROM erasures e JOIN users u ON u.id = e.user_id WHERE e.id = ANY ($1)",
+            list(erasure_ids),
+        )
+        return {row[0]: row[1] for row in rows}
+
+    async def add_objects(self, tx: Transaction, erasure_id: UUID, stripe_ids: Collection[str]) -> None:
+        await tx.execute(
+            "INSERT INTO erased_objects SELECT unnest($1::text[]), $2 ON CONFLICT DO NOTHING",
+            sorted(stripe_ids),
+            erasure_id,
+        )
+
+    async def customers_of(self, connection: Connection, erasure_id: UUID) -> list[str]:
+        rows = await connection.fetch(
+            "SELECT stripe_id FROM erased_objects WHERE erasure_id = $1 AND stripe_id LIKE 'cus\\_%'", erasure_id
+        )
+        return [row[0] for row in rows]
+
+    async def next_objects(self, connection: Connection, erasure_id: UUID, after: str, limit: int) -> list[str]:
+        """The next of Stripe's ids of what was the person's."""
+        rows = await connection.fetch(
+            "SELECT stripe_id FROM erased_objects WHERE erasure_id = $1 AND stripe_id > $2 ORDER BY stripe_id LIMIT $3",
+            erasure_id,
+            after,
+            limit,
+        )
+        return [row[0] for row in rows]
+
+    async def events_of(self, connection: Connection, stripe_ids: Sequence[str]) -> list[UUID]:
+        """The ids of the events about these objects."""
+        rows = await connection.fetch("SELECT id FROM webhook_events WHERE object_key = ANY ($1)", stripe_ids)
+        return [row[0] for row in rows]
+
+    async def events(self, tx: Transaction, event_ids: Sequence[UUID]) -> Sequence[ErasedEvent]:
+        """These events with their payloads, locked."""
+        return [ErasedEvent(*row) for row in await tx.fetch(_EVENTS, event_ids)]
+
+    async def next_unmirrored(
+        self, tx: Transaction, customers: Sequence[str], lanes: Sequence[int], after: UUID, limit: int
+    ) -> tuple[Sequence[ErasedEvent], UUID | None]:
+        """Events among the next `limit` of these lanes that name one of these customers; the last id looked at."""
+        rows = await tx.fetch(_UNMIRRORED, customers, after, lanes, limit)
+        found = [ErasedEvent(*row[:-1]) for row in rows if row[-1]]
+        return found, rows[-1]["id"] if len(rows) == limit else None
+
+    async def rewrite(self, tx: Transaction, events: Sequence[ErasedEvent]) -> None:
+        """Store what is left of these events, each where it is."""
+        archived = [event for event in events if event.archived]
+        await tx.executemany(
+            """
+            UPDATE webhook_payloads SET payload = $3::text::jsonb, raw = $4 WHERE received_at = $2 AND event_id = $1
+            """,
+            [(event.id, event.received_at, event.payload, event.raw) for event in archived],
+        )
+        await tx.executemany(
+            "UPDATE webhook_events SET error_message = $2 WHERE id = $1",
+            [(event.id, event.error_message) for event in archived],
+        )
+        await tx.executemany(
+            "UPDATE webhook_events SET payload = $2::text::jsonb, raw = $3, error_message = $4 WHERE id = $1",
+            [(event.id, event.payload, event.raw, event.error_message) for event in events if not event.archived],
+        )
+
+    async def rewrite_data(self, tx: Transaction, event_ids: Sequence[UUID], data: Sequence[str]) -> None:
+        """Store what is left of the data of events that are being applied."""
+        await tx.execute(
+            """
+            UPDATE webhook_events e SET payload = jsonb_set(e.payload, '{data}', new.data::jsonb)
+            FROM unnest($1::uuid[], $2::text[]) AS new (id, data) WHERE e.id = new.id
+            """,
+            event_ids,
+            data,
+        )
+
+    async def note(self, tx: Transaction, erasure_id: UUID, wall: datetime) -> None:
+        """Late news of an erased person came, and was redacted."""
+        await tx.execute(
+            """
+            UPDATE erasures SET removed = jsonb_set(removed, '{late_events}',
+                to_jsonb(coalesce((removed ->> 'late_events')::bigint, 0) + 1)), updated_at = $2
+            WHERE id = $1
+            """,
+            erasure_id,
+            wall,
+        )

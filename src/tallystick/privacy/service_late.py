@@ -1,0 +1,146 @@
+"""`LateNews`: what Stripe tells of an erased person after the erasure, doubled, late, fetched, imported or repaired.
+
+News is redacted where it enters: an event in the transaction that applies it, before any handler sees it; an object
+that was fetched in the transaction that recorded it. So neither the mirror nor a mail, a fact or the stored payload
+brings anybody back. Which objects were an erased person's is one look-up a batch.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from tallystick.core.clock import Clock
+from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.work import enqueue
+from tallystick.privacy.places import BY_STRIPE_ID
+from tallystick.privacy.redaction import META_ERASED, Fact, Redaction, redact, redact_fact
+from tallystick.privacy.repository import ErasureRepository
+from tallystick.privacy.repository_events import ErasedEventRepository
+from tallystick.privacy.service import RESTORED_WORK
+from tallystick.webhooks.models import Applied, ClaimedEvent
+
+__all__ = ["LateNews"]
+
+log = structlog.get_logger()
+
+_CUSTOMER = re.compile(r'"(cus_[A-Za-z0-9_]+)"')
+_STRIPE_ID = re.compile(r"[a-z]+_[A-Za-z0-9_]+\Z")
+# What belongs to nobody, though an event about it may name a customer.
+_SHARED = ("prod_", "price_", "plan_", "txr_", "evt_")
+
+
+class LateNews:
+    """Redacts what is about erased persons, and nothing else; see `webhooks.models.Redactor`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._events = ErasedEventRepository()
+        self._repository = ErasureRepository()
+
+    async def events(self, tx: Transaction, events: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:
+        """Claimed events as they may be applied; what was taken out of them is taken out of their rows, too."""
+        named = {event.id: _named(event) for event in events}
+        erased = await self._events.erased(tx, set().union(*named.values()) if named else set())
+        hits = {event.id: _first(named[event.id], erased) for event in events}
+        await self._look_for_marks(tx, events, erased)
+        if not any(hits.values()):
+            return events
+        who = await self._whom(tx, hits.values())
+        clean: dict[UUID, ClaimedEvent] = {}
+        for event in events:
+            if (erasure := hits[event.id]) is None or event.data is None:
+                continue
+            clean[event.id] = replace(event, data=_clean(event, who[erasure]))
+            if event.object_id is not None and _own(event.object_id):
+                await self._events.add_objects(tx, erasure, {event.object_id})
+            await self._events.note(tx, erasure, self._clock.wall())
+        readable = {event_id: event.data for event_id, event in clean.items() if event.data is not None}
+        await self._events.rewrite_data(tx, list(readable), list(readable.values()))
+        return [clean.get(event.id, event) for event in events]
+
+    async def applied(self, tx: Transaction, applied: Sequence[Applied]) -> Sequence[Applied]:
+        """Objects that were just recorded in `tx`, as they may be stored; their rows are redacted, too."""
+        named = [{one.object_id, one.object_key, *_customers(one.obj)} for one in applied]
+        erased = await self._events.erased(tx, set().union(*named) if named else set())
+        if not erased:
+            return applied
+        who = await self._whom(tx, erased.values())
+        found = []
+        for one, names in zip(applied, named, strict=True):
+            erasure = _first(names, erased)
+            if erasure is None:
+                found.append(one)
+                continue
+            found.append(replace(one, obj=redact(one.obj, who[erasure])))
+            await self._events.add_objects(tx, erasure, {one.object_id})
+            for place in BY_STRIPE_ID.values():
+                await self._repository.redact_object(tx, place, one.object_id, who[erasure])
+        return found
+
+    async def facts(self, connection: Connection, facts: Sequence[Fact]) -> list[Fact]:
+        """Facts of objects that were fetched, listed or answered, as they may be recorded or compared."""
+        named = [_named_by(fact) for fact in facts]
+        erased = await self._events.erased(connection, set().union(*named) if named else set())
+        who = await self._whom(connection, erased.values()) if erased else {}
+        return [
+            redact_fact(fact, who[erasure]) if (erasure := _first(names, erased)) else fact
+            for fact, names in zip(facts, named, strict=True)
+        ]
+
+    async def _whom(self, connection: Connection, erasures: Collection[UUID | None]) -> dict[UUID, Redaction]:
+        found = await self._events.pseudonyms(connection, {erasure for erasure in erasures if erasure})
+        return {erasure: Redaction(pseudonym) for erasure, pseudonym in found.items()}
+
+    async def _look_for_marks(
+        self, tx: Transaction, events: Sequence[ClaimedEvent], erased: Mapping[str, UUID]
+    ) -> None:
+        """A customer that was erased, which this database does not know: it was restored from before then."""
+        for event in events:
+            if event.type != "customer.updated" or META_ERASED not in (event.data or ""):
+                continue
+            customer = str(event.object_id)
+            if customer not in erased:
+                key = f"{RESTORED_WORK}:{customer}"
+                await enqueue(tx, RESTORED_WORK, key, {"customer": customer}, due_at=self._clock.now())
+
+
+def _clean(event: ClaimedEvent, who: Redaction) -> str | None:
+    """An event's data, redacted. None where that fails: the event is not applied then, and the rest of its lane is."""
+    try:
+        return json.dumps(redact(json.loads(event.data or ""), who))
+    except (ValueError, TypeError, RecursionError):
+        log.exception("erasure.event_not_redacted", event_id=str(event.id))
+        return None
+
+
+def _named(event: ClaimedEvent) -> set[str]:
+    """What an event is about: its object, what that hangs on, and every customer it names."""
+    names = {event.object_key, *_CUSTOMER.findall(event.data or "")}
+    return names | {event.object_id} if event.object_id else names
+
+
+def _named_by(fact: Struct) -> set[str]:
+    value = getattr(fact, "value", None)
+    names = {getattr(value, name, None) for name in ("id", "customer", "payment_intent", "charge")}
+    return {name for name in names if isinstance(name, str)}
+
+
+def _customers(obj: Mapping[str, Any]) -> set[str]:
+    customer = obj.get("customer")
+    if isinstance(customer, Mapping):
+        customer = customer.get("id")
+    return {customer} if isinstance(customer, str) else set()
+
+
+def _first(names: Collection[str], erased: Mapping[str, UUID]) -> UUID | None:
+    return next((erased[name] for name in sorted(names) if name in erased), None)
+
+
+def _own(object_id: str) -> bool:
+    return _STRIPE_ID.match(object_id) is not None and not object_id.startswith(_SHARED)

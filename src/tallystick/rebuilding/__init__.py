@@ -1,0 +1,1 @@
+"""The mirror once more, from the stored events alone."""

@@ -1,0 +1,254 @@
+"""The console's door, and what somebody may try who should not get further: all by requests, without a browser."""
+
+import csv
+import io
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.cookies import SimpleCookie
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from yarl import URL
+
+from system import System, token_for
+from tallystick.console.listings import LISTINGS
+from tallystick.console.repository import ConsoleRepository
+from tallystick.platform.database import Database
+
+COOKIE = "tallystick_console"
+STRANGE = "%00"
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[aiohttp.ClientSession]:
+    """Somebody with a cookie jar."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        yield session
+
+
+async def sign_in(
+    session: aiohttp.ClientSession, system: System, role: str = "admin", then: str = "", token: str | None = None
+) -> aiohttp.ClientResponse:
+    data = {"token": token or token_for("root", email="root@example.com", roles=(role,)), "then": then}
+    return await session.post(f"{system.api_url}/console/login", data=data, allow_redirects=False)
+
+
+def csrf_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
+    assert found
+    return found[1]
+
+
+def session_of(session: aiohttp.ClientSession) -> str:
+    return next(each.value for each in session.cookie_jar if each.key == COOKIE)
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def nobody_was_refused(system: System) -> None:
+    await system.fetch("DELETE FROM console_tries")
+
+
+@pytest.mark.parametrize(
+    ("then", "leads"),
+    [
+        ("/console/payments?status=failed", "/console/payments?status=failed"),
+        ("//evil.example/console/", "/console"),
+        ("https://evil.example/console", "/console"),
+        ("/console/\\evil.example", "/console"),
+        ("/consolea", "/console"),
+        ("http://[", "/console"),
+        ("javascript:alert(1)", "/console"),
+    ],
+)
+async def test_the_door_leads_nowhere_else(system: System, then: str, leads: str) -> None:
+    async with browser() as somebody:
+        answer = await sign_in(somebody, system, then=then)
+        assert (answer.status, answer.headers["location"]) == (303, leads)
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "path=/console" in cookie
+        assert "samesite=lax" in cookie
+
+
+async def test_a_session_is_new_each_time_and_the_old_one_ends(system: System) -> None:
+    async with browser() as somebody:
+        somebody.cookie_jar.update_cookies(SimpleCookie(f"{COOKIE}={'A' * 43}; Path=/console"), URL(system.api_url))
+        assert session_of(somebody) == "A" * 43
+        await sign_in(somebody, system)
+        first = session_of(somebody)
+        assert first != "A" * 43
+        await sign_in(somebody, system)
+        assert session_of(somebody) != first
+        stored = await system.fetch("SELECT encode(token_hash, 'hex') AS hash FROM console_sessions")
+        assert first not in str(stored)
+    async with browser() as thief:
+        headers = {"Cookie": f"{COOKIE}={first}"}
+        async with thief.get(f"{system.api_url}/console", headers=headers, allow_redirects=False) as answer:
+            assert answer.status == 303
+
+
+async def test_whoever_guesses_has_to_wait(system: System) -> None:
+    async with browser() as somebody:
+        statuses = [(await sign_in(somebody, system, token="wrong")).status for _ in range(21)]
+        assert statuses == [401] * 20 + [429]
+        # Also with the right one: a guess is not told from it.
+        answer = await sign_in(somebody, system)
+        assert answer.status == 429
+        assert "Wait ten minutes" in await answer.text()
+        await system.fetch("UPDATE console_tries SET minute = minute - interval '11 minutes'")
+        assert (await sign_in(somebody, system)).status == 303
+        # Who gets in is not counted.
+        assert await system.value("SELECT sum(failed)::int FROM console_tries") == 22
+        assert (await sign_in(somebody, system, "user")).status == 401
+
+
+async def test_a_session_runs_out_though_its_page_asks_for_itself(system: System) -> None:
+    async with browser() as somebody:
+        await sign_in(somebody, system)
+        await system.fetch("UPDATE console_sessions SET seen_at = seen_at - interval '5 minutes'")
+        url, live = f"{system.api_url}/console/payments", {"X-Tallystick-Live": "1"}
+        ends = await system.value("SELECT max(expires_at) FROM console_sessions")
+        async with somebody.get(url, headers=live) as answer:
+            assert answer.status == 200
+        assert await system.value("SELECT max(expires_at) FROM console_sessions") == ends
+        async with somebody.get(url) as answer:
+            assert answer.status == 200
+        assert await system.value("SELECT max(expires_at) FROM console_sessions") > ends
+        await system.fetch("UPDATE console_sessions SET expires_at = now() - interval '1 second'")
+        async with somebody.get(url, headers=live, allow_redirects=False) as answer:
+            assert answer.status == 303
+
+
+async def test_forms_of_others_do_nothing(system: System) -> None:
+    paid = (await system.pay(amount=2000)).body
+    url = f"{system.api_url}/console/payments/{paid['id']}/refund"
+    async with browser() as staff, browser() as support:
+        await sign_in(staff, system)
+        await sign_in(support, system, "support")
+        ours = csrf_of(await (await staff.get(f"{system.api_url}/console/payments")).text())
+        theirs = csrf_of(await (await support.get(f"{system.api_url}/console/payments")).text())
+        evil = {"Sec-Fetch-Site": "cross-site"}
+        for session, data, headers in (
+            (staff, {}, {}),
+            (staff, {"csrf": theirs}, {}),
+            (staff, {"csrf": "é"}, {}),
+            (staff, {"csrf": ours}, evil),
+            (support, {"csrf": theirs}, {}),
+        ):
+            async with session.post(url, data=data, headers=headers, allow_redirects=False) as answer:
+                assert answer.status == 403, data
+        async with staff.post(f"{system.api_url}/console/login", data={"token": "x"}, headers=evil) as answer:
+            assert answer.status == 403
+        assert await system.value("SELECT count(*) FROM refunds") == 0
+
+
+async def test_a_form_is_carried_out_once(system: System) -> None:
+    """Sent twice with its key, whether it moves money or our own queues, it gives the same answer, and is done once."""
+    paid = (await system.pay(amount=2000)).body
+    await system.quiet()
+    event = await system.value(
+        "UPDATE webhook_events SET state = 'dead' WHERE id = (SELECT id FROM webhook_events ORDER BY id DESC LIMIT 1) "
+        "RETURNING id::text"
+    )
+    async with browser() as staff:
+        await sign_in(staff, system)
+        csrf = csrf_of(await (await staff.get(f"{system.api_url}/console/payments")).text())
+        for path, fields in (
+            (f"payments/{paid['id']}/refund", {"amount": "700"}),
+            (f"events/{event}/discard", {"reason": "a duplicate of yesterday's"}),
+        ):
+            data = {"csrf": csrf, "key": f"key-of-{fields}", **fields}
+            answers = []
+            for _ in range(2):
+                url = f"{system.api_url}/console/{path}"
+                async with staff.post(url, data=data, allow_redirects=False) as answer:
+                    answers.append((answer.status, answer.headers["location"]))
+            assert answers[0] == answers[1], path
+            assert answers[0][0] == 303, path
+        await system.quiet()
+        assert await system.value("SELECT count(*) FROM refunds WHERE payment_id = $1::text::uuid", paid["id"]) == 1
+        said = await system.value("SELECT error_message FROM webhook_events WHERE id = $1::text::uuid", event)
+        assert said.startswith("discarded: a duplicate of yesterday's (admin:root)")
+        # The words that are said are this session's; a link cannot make any up.
+        shown = await (await staff.get(f"{system.api_url}{answers[0][1]}")).text()
+        assert "Discarded; its object is read from Stripe." in shown
+        forged = await (await staff.get(f"{system.api_url}/console?done=good:Call+0900-1&mark=0")).text()
+        assert "0900" not in forged
+
+
+async def test_what_is_no_text_no_page_and_no_method(system: System) -> None:
+    async with browser() as staff:
+        await sign_in(staff, system)
+        for path, status in (
+            (f"/console/payments/{STRANGE}", 422),
+            (f"/console/payments?user={STRANGE}", 422),
+            (f"/console/find?q={STRANGE}", 422),
+            ("/console/payments?status=' OR true --", 422),
+            ("/console/payments?cursor=W10", 422),
+            ("/console/payments?since=yesterday", 422),
+            ("/console/figures?currency=xxx", 422),
+            ("/console/figures.csv?report=__init__", 404),
+            ("/console/nothing/here", 404),
+            ("/console/payments/0", 404),
+            ("/console/payments.csv?since=never", 422),
+        ):
+            async with staff.get(system.api_url + path) as answer:
+                page = await answer.text()
+                assert answer.status == status, path
+                assert "text/html" in answer.headers["content-type"]
+                assert "Traceback" not in page
+                assert "asyncpg" not in page
+        async with staff.get(f"{system.api_url}/console/payments/") as answer:
+            assert (answer.status, answer.url.path) == (200, "/console/payments")
+        for path in ("/console", "/console/payments", "/console/figures"):
+            async with staff.head(system.api_url + path) as answer:
+                assert answer.status == 200
+                assert not await answer.read()
+            async with staff.get(system.api_url + path) as answer:
+                policy = answer.headers["content-security-policy"]
+                assert "unsafe" not in policy
+                assert "script-src 'self'" in policy
+                assert answer.headers["cache-control"] == "no-store"
+        async with staff.post(f"{system.api_url}/console/payments") as answer:
+            assert answer.status == 405
+
+
+async def test_a_list_that_is_asked_for_often_keeps_its_plan(system: System) -> None:
+    """PostgreSQL would go over to a plan for any value, which reads the whole order where the value is rare."""
+    database = await Database.connect(system.database_url, size=1)
+    try:
+        listing = LISTINGS["audit"]
+        async with database.connection() as connection:
+            for _ in range(8):
+                await ConsoleRepository().page(
+                    connection, listing, {"actor": "nobody"}, order=listing.orders[0], cursor=None, limit=25
+                )
+            plans = await connection.fetchrow(
+                "SELECT generic_plans::int AS generic, custom_plans::int AS custom FROM pg_prepared_statements "
+                "WHERE statement LIKE '%FROM audit_log%' AND statement NOT LIKE '%generic%'"
+            )
+            assert plans is not None
+            assert (plans["generic"], plans["custom"]) == (0, 8)
+    finally:
+        await database.close()
+
+
+async def test_csv_is_text_and_agrees_with_the_page(system: System) -> None:
+    await system.pay(amount=3300, user="eve", description='=HYPERLINK("http://evil.example")')
+    await system.quiet()
+    async with browser() as staff:
+        await sign_in(staff, system, "support")
+        async with staff.get(f"{system.api_url}/console/payments.csv?user=eve") as answer:
+            rows = list(csv.DictReader(io.StringIO(await answer.text())))
+        assert [row["amount"] for row in rows] == ["33.00 usd"]
+        assert rows[0]["description"].startswith("'=HYPERLINK")
+        for report in ("mrr", "subscribers", "trials", "money"):
+            async with staff.get(f"{system.api_url}/console/figures.csv?report={report}&span=30d") as answer:
+                figures = list(csv.DictReader(io.StringIO(await answer.text())))
+            async with staff.get(
+                f"{system.api_url}/api/metrics/{report}?format=csv",
+                headers={"Authorization": f"Bearer {token_for('root', roles=('support',))}"},
+            ) as answer:
+                assert figures == list(csv.DictReader(io.StringIO(await answer.text()))), report
