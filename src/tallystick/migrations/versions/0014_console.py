@@ -24,12 +24,12 @@ CREATE TABLE console_tries (
     failed integer NOT NULL,
     PRIMARY KEY (address, minute)
 );
-COMMENT ON TABLE console_tries IS 'how often somebody at this address was turned away at the door, by minute of wall time';
+COMMENT ON TABLE console_tries IS 'how often somebody at this address was turned away at the door, by minute';
 CREATE INDEX console_tries_by_time ON console_tries (minute);
 """
 
-# `make bench ARGS=console` reads every list by every filter. Where most rows bear a value the order's index finds a page
-# of them at once, so an index is only of those that few have: it costs the others nothing.
+# `make bench ARGS=console` reads every list by every filter. Where most rows bear a value the order's index finds a
+# page of them at once, so an index is only of those that few have: it costs the others nothing.
 _LISTS = """
 CREATE INDEX payments_by_customer ON payments (stripe_customer_id, created_at DESC, id DESC)
     WHERE stripe_customer_id IS NOT NULL;
