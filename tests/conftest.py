@@ -19,9 +19,16 @@ from tallystick.platform.migrate import migrate
 _TOLD: list[str] = []
 
 
+_LONGEST_FIRST = ("simulation", "browser", "integration", "contract")
+
+
+def _rank(path: Path) -> int:
+    return next((rank for rank, folder in enumerate(_LONGEST_FIRST) if folder in path.parts), len(_LONGEST_FIRST))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back on the whole run comes last."""
-    items.sort(key=lambda item: item.path.name == "test_recorded_shapes.py")
+    """What takes long begins first, so that no process ends long after the others; what looks back on the run is last."""
+    items.sort(key=lambda item: (item.path.name == "test_recorded_shapes.py", _rank(item.path)))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

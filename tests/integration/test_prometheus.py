@@ -182,7 +182,6 @@ async def test_labels_are_few_and_tell_nobody_anything(shop: System) -> None:
     assert len(fresh) <= 3, fresh
     for secret in ("@", "sk_test", "whsec", "pi_", "cus_", "ch_", "evt_", "pm_", "-7000-"):
         assert secret not in after.text
-    assert len(after.samples) < 1000
 
 
 async def test_promtool_finds_nothing_to_say(shop: System) -> None:

@@ -186,6 +186,7 @@ async def test_history_pages_both_ways_and_filters(system: System) -> None:
 
 
 async def test_an_unknown_intent_is_stored_for_nobody_and_gets_no_mail(system: System) -> None:
+    await system.quiet()
     before = len(system.mails)
     intent = await system.stripe(
         "/v1/payment_intents",
