@@ -27,7 +27,7 @@ def _rank(path: Path) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that no process ends long after the others; what looks back on the run is last."""
+    """What takes long begins first, so that no process ends long after the others; what looks back on all is last."""
     items.sort(key=lambda item: (item.path.name == "test_recorded_shapes.py", _rank(item.path)))
 
 
