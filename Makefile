@@ -30,7 +30,7 @@ types: setup-test ## Check types
 
 pytest: setup-test ## Run the tests (ARGS="tests/unit -k money")
 	@rm -rf $(RECORDS)
-	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest -n 4 --dist loadfile $(ARGS)
+	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest tests/test_recorded_shapes.py
 
 test-browser: setup-test ## Run the tests in a browser (ARGS="-k declines"); `make test` does, too

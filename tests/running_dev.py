@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from system import free_port
+
 __all__ = ["RunningDev", "running_dev_in"]
 
 _REPLACES = ("DATABASE_", "STRIPE_", "SMTP_", "JWT_", "MAIL_", "PUBLIC_URL", "TALLYSTICK_DATA_DIR", "INSTALLATION_ID")
@@ -52,6 +54,11 @@ def running_dev_in(folder: Path, **settings: str) -> Iterator[RunningDev]:
     """Run one on free ports with its data in `folder`, for as long as the block lasts."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_REPLACES)}
     environment |= {"TALLYSTICK_DATA_DIR": str(folder), "COLUMNS": "80", **settings}
+    # Several begin at once, and each would take the mailbox's usual port.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ports = folder / "ports.json"
+    if not ports.exists():
+        ports.write_text(json.dumps({"mailbox": free_port(), "smtp": free_port()}))
     screen = folder.with_name("screen.txt")
     with screen.open("w") as output:
         process = subprocess.Popen(

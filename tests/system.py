@@ -50,17 +50,22 @@ LONG = os.environ.get("TALLYSTICK_LONG", "") not in ("", "0")
 """`make test-all` does more of everything than `make test`."""
 
 VERSIONS = [(OLDEST, OLDEST), (NEWEST, NEWEST), (OLDEST, NEWEST), (NEWEST, OLDEST)]
-EVERY_VERSION = pytest.mark.parametrize(
-    "system",
-    VERSIONS if LONG else VERSIONS[2:],
-    indirect=True,
-    scope="module",
-    ids=lambda pair: f"api-{pair[0][:4]}-webhooks-{pair[1][:4]}",
-)
+
+
+def _versions(pairs: list[tuple[str, str]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "system", pairs, indirect=True, scope="module", ids=lambda pair: f"api-{pair[0][:4]}-webhooks-{pair[1][:4]}"
+    )
+
+
+EVERY_VERSION = _versions(VERSIONS if LONG else VERSIONS[2:])
 """Mark a module: its tests run at the oldest and the newest API version, each with webhooks of the other one.
 
 A long run adds those where both are of one version.
 """
+
+A_VERSION = _versions(VERSIONS if LONG else VERSIONS[3:])
+"""The same for modules that need no second version but in a long run: the newest, with webhooks of the oldest."""
 
 MakeDatabase = Callable[[], Awaitable[str]]
 """Makes an empty, migrated database and tells its address."""

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from system import EVERY_VERSION, Answer, System, unique
+from system import A_VERSION, Answer, System, unique
 
-pytestmark = EVERY_VERSION
+pytestmark = A_VERSION
 
 CUSTOMERS = "/api/customers"
 ME = f"{CUSTOMERS}/me"

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from system import EVERY_VERSION, System, unique
+from system import A_VERSION, System, unique
 
-pytestmark = EVERY_VERSION
+pytestmark = A_VERSION
 
 
 async def make_product(system: System, **fields: str) -> Any:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from system import EVERY_VERSION, System, unique
+from system import A_VERSION, System, unique
 
-pytestmark = EVERY_VERSION
+pytestmark = A_VERSION
 
 
 async def confirm(system: System, setup: dict[str, str], method: str) -> dict[str, str]:

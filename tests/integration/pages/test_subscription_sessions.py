@@ -8,7 +8,6 @@ import pytest
 
 from checking_out import BASE, Customer, show, subscribe
 from subscribing import (
-    CROSSED_VERSIONS,
     SLOW_CARD,
     at_stripe,
     create,
@@ -20,9 +19,9 @@ from subscribing import (
     promotion_code,
     subscribed,
 )
-from system import System, unique
+from system import A_VERSION, System, unique
 
-pytestmark = CROSSED_VERSIONS
+pytestmark = A_VERSION
 
 
 async def statuses(system: System, user: str) -> list[str]:

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from subscribing import (
-    CROSSED_VERSIONS,
     SECURE_CARD,
     SLOW_CARD,
     SUBSCRIPTIONS,
@@ -19,9 +18,9 @@ from subscribing import (
     promotion_code,
     subscribed,
 )
-from system import System, unique
+from system import A_VERSION, System, unique
 
-pytestmark = CROSSED_VERSIONS
+pytestmark = A_VERSION
 
 NOW = {"proration_behavior": "always_invoice"}
 

@@ -3,7 +3,6 @@
 import asyncio
 
 from subscribing import (
-    CROSSED_VERSIONS,
     SUBSCRIPTIONS,
     at_stripe,
     change,
@@ -16,9 +15,9 @@ from subscribing import (
     promotion_code,
     subscribed,
 )
-from system import Answer, System, unique
+from system import A_VERSION, Answer, System, unique
 
-pytestmark = CROSSED_VERSIONS
+pytestmark = A_VERSION
 
 LATER = {"when": "period_end"}
 

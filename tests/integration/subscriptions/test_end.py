@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from subscribing import (
-    CROSSED_VERSIONS,
     SLOW_CARD,
     SUBSCRIPTIONS,
     at_stripe,
@@ -16,9 +15,9 @@ from subscribing import (
     post,
     subscribed,
 )
-from system import Answer, System, unique
+from system import A_VERSION, Answer, System, unique
 
-pytestmark = CROSSED_VERSIONS
+pytestmark = A_VERSION
 
 TO_PAUSE = {"trial_settings[end_behavior][missing_payment_method]": "pause"}
 
