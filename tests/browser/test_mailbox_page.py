@@ -72,7 +72,11 @@ async def test_a_mail_is_read_and_runs_nothing(
 
 
 @pytest.mark.parametrize("script", [True, False])
-async def test_mails_are_searched_and_paged(open_page: OpenPage, url: str, store: MailStore, script: bool) -> None:
+async def test_mails_are_searched_and_paged(
+    open_page: OpenPage, url: str, store: MailStore, script: bool, watch: Watch
+) -> None:
+    # The page asks on while the server is being stopped.
+    watch.expect("ERR_CONNECTION_REFUSED")
     for number in range(30):
         send(store, f"Receipt {number}")
     send(store, "Refund", "grace@example.com")
