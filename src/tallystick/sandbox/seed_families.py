@@ -5,7 +5,7 @@ other ids and times are whole, too.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tallystick.sandbox.context import Context
 from tallystick.sandbox.engine import Engine
@@ -70,7 +70,9 @@ def make_families(engine: Engine, price_ids: list[str]) -> list[Family]:
 
 def _take(engine: Engine, make: Callable[[Context, str], None], *, current: bool) -> Family:
     """The objects that `make` makes; nothing of it stays."""
-    with engine.unit() as ctx:
+    with engine.unit() as unit:
+        # All of one second: copies are to rise in time as they rise in their place, or lists by time leave some out.
+        ctx = replace(unit, moment=engine.clock.unix())
         store = ctx.store
         with store.undone():
             last = store.execute("SELECT coalesce(max(seq), 0) FROM objects").fetchone()[0]
