@@ -1,6 +1,7 @@
 """A sandbox filled with a past: what is in it is whole and in order, and can be acted on like anything else."""
 
 import json
+from itertools import count
 from typing import Any
 
 import pytest
@@ -71,6 +72,16 @@ def test_how_many_is_asked_plainly(box: Box, wrong: dict[str, object]) -> None:
     refused = box.request("POST", "/_sandbox/seed", json.dumps(wrong))
     assert refused.status == 400
     assert "from 1 to 10,000,000" in refused.body["error"]
+
+
+def test_times_rise_with_places_however_the_seconds_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(SandboxConfig(database=":memory:"))
+    moments = count(engine.clock.unix())
+    monkeypatch.setattr(engine.clock, "unix", lambda: next(moments))
+    seed_at_once(engine, 400)
+    made = [row[0] for row in engine.store.execute("SELECT created FROM objects ORDER BY seq").fetchall()]
+    assert len(made) >= 400
+    assert made == sorted(made)
 
 
 @pytest.mark.parametrize(

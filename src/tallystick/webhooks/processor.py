@@ -91,6 +91,7 @@ class EventProcessor:
         self._repository = repository or WebhookEventRepository()
         self._concurrency = concurrency
         self._before_mark = before_mark
+        self._turns: dict[int, int] = {}
         self._rules = Rules(
             max_retries=settings.webhook_max_retries,
             retry_delay=timedelta(milliseconds=settings.webhook_retry_delay),
@@ -160,17 +161,19 @@ class EventProcessor:
             _note(error)
             return 0
         for lane in lanes[:room]:
+            self._turns[lane] = max(self._turns.values(), default=0) + 1
             task = asyncio.create_task(self._stay_on_lane(lane), name=f"webhooks.lane.{lane}")
             busy[lane] = task
             task.add_done_callback(partial(_leave, busy, wake, lane))
         return len(lanes[:room])
 
     async def _due_lanes(self) -> Sequence[int]:
-        """The lanes with something to do, in an order that favours none."""
+        """The lanes with something to do: first the one whose last turn here is longest ago."""
         async with self._database.connection() as connection:
             lanes = list(await self._repository.due_lanes(connection, self._clock.wall()))
+        # By chance among equals, so that workers do not all begin at the same lane.
         random.shuffle(lanes)
-        return lanes
+        return sorted(lanes, key=lambda lane: self._turns.get(lane, 0))
 
     async def _stay_on_lane(self, lane: int) -> None:
         try:

@@ -188,4 +188,5 @@ async def test_no_lane_starves_behind_a_flooded_one(inbox: Inbox) -> None:
 
         await until(through)
         small_at = (await inbox.applied()).index("evt_small")
-    assert small_at < 1500
+    # Behind one turn of the flood at most, not behind all of it.
+    assert small_at < 512
