@@ -9,14 +9,20 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 import system
 from simulation.report import TOLD
-from system import VERSIONS, MakeDatabase, System, running_system
+from system import LONG, VERSIONS, MakeDatabase, System, running_system
 from tallystick.platform.embedded_postgres import EmbeddedPostgres
 from tallystick.platform.migrate import migrate
 
 _TOLD: list[str] = []
+
+# Each run takes examples of its own, so that few in each are many in time.
+settings.register_profile("default run", max_examples=30, deadline=None)
+settings.register_profile("long run", max_examples=300, deadline=None)
+settings.load_profile("long run" if LONG else "default run")
 
 
 _LONGEST_FIRST = ("simulation", "browser", "integration", "contract")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from contract.billing_flows import DAY, Clock, customer, is_old, items, lines_of, preview, price
 from contract.harness import VERSIONS, Box, Json, Sdk
 from contract.test_billing_subscriptions import error
+from system import LONG
 from tallystick.sandbox.versions import NEWEST
 
 START = 1_767_225_600
@@ -201,7 +202,7 @@ class _Life:
 @pytest.mark.parametrize("mode", ["classic", "flexible"])
 @pytest.mark.parametrize("coupon", COUPONS)
 # Without shrinking: an example is a life over HTTP, and its steps read well as they are.
-@settings(max_examples=10, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=10 if LONG else 4, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 @given(steps=STEPS)
 def test_a_preview_is_the_invoice_that_follows(
     shared_box: Box, mode: str, coupon: Json | None, steps: list[tuple[int, tuple[str, int, int], str, bool]]

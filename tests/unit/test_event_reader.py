@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.catch_up.service_read import EventReader
@@ -71,7 +71,6 @@ moments = st.integers(0, 40 * DAY)
 crowds = st.lists(st.tuples(moments, st.integers(1, 700), st.integers(0, 3 * DAY)), max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(moments, max_size=300), crowds, st.integers(0, 20 * DAY), st.integers(1, 30 * DAY))
 async def test_every_event_is_read_once_and_in_order(
     single: list[int], crowd: list[tuple[int, int, int]], begin: int, length: int

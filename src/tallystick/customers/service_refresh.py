@@ -10,6 +10,7 @@ from tallystick.customers.service_record import CustomerRecorder
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.work import Retry
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer, Customer
 from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
@@ -58,15 +59,8 @@ class CustomerRefresher:
 
     async def fetch(self, object_id: str) -> None:
         """Fetch an object in the background; raises `Retry` where that must be done again."""
-        try:
-            async with self._stripe.background():
-                await self._refresh(object_id)
-        except GatewayRejected as error:
-            if not error.missing:
-                raise Retry("Stripe refuses", counted=True) from error
-        except GatewayError as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        else:
+        async with fetching(self._stripe, object_id):
+            await self._refresh(object_id)
             row = await self._find(object_id)
             if row is not None and row.unsure:
                 raise Retry("still in doubt", counted=False)

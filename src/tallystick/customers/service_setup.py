@@ -21,8 +21,8 @@ from tallystick.customers.views import setup_view
 from tallystick.platform.auth import Actor
 from tallystick.platform.database import Connection, Database, Transaction, await_makers
 from tallystick.platform.idempotency import IdempotentRequest
-from tallystick.platform.work import Retry
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer, pick
 from tallystick.stripe_gateway.objects_billing import SetupIntent
 from tallystick.stripe_gateway.ordering import Source, Verdict, judge, later
@@ -119,32 +119,25 @@ class SetupRefresher:
 
     async def fetch(self, object_id: str) -> None:
         """Fetch one in the background; raises `Retry` where that must be done again."""
-        try:
-            async with self._stripe.background():
-                async with self._database.connection() as connection:
-                    row = await SETUPS.find(connection, object_id)
-                answer = await self._calls.retrieve(object_id)
-        except GatewayRejected as error:
-            if not error.missing:
-                raise Retry("Stripe refuses", counted=True) from error
-            return
-        except GatewayError as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        at = answer.at or answer.value.created
-        fact = SetupFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
+        async with fetching(self._stripe, object_id):
+            async with self._database.connection() as connection:
+                row = await SETUPS.find(connection, object_id)
+            answer = await self._calls.retrieve(object_id)
+            at = answer.at or answer.value.created
+            fact = SetupFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
 
-        async def record(tx: Transaction) -> None:
-            await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
-            await self._webhooks.record_applied(
-                tx,
-                event_type="setup_intent.fetched",
-                object_id=object_id,
-                object_key=object_id,
-                obj=answer.raw,
-                at=at,
-            )
+            async def record(tx: Transaction) -> None:
+                await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
+                await self._webhooks.record_applied(
+                    tx,
+                    event_type="setup_intent.fetched",
+                    object_id=object_id,
+                    object_key=object_id,
+                    obj=answer.raw,
+                    at=at,
+                )
 
-        await self._database.run(record)
+            await self._database.run(record)
 
 
 class SetupCommands:

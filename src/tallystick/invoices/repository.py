@@ -23,10 +23,13 @@ class InvoiceFilter:
         column = "stripe_subscription_id = {}"
         if isinstance(subscription, UUID):
             column = "stripe_subscription_id = (SELECT stripe_subscription_id FROM subscriptions WHERE id = {})"
-        self.conditions: list[tuple[str, Any]] = [
-            (condition, value)
-            for condition, value in (("user_id = {}", owner), ("status = {}", status), (column, subscription))
-            if value is not None
+        self.conditions: list[tuple[Any, ...]] = [
+            ("NOT deleted",),
+            *(
+                (condition, value)
+                for condition, value in (("user_id = {}", owner), ("status = {}", status), (column, subscription))
+                if value is not None
+            ),
         ]
 
 
@@ -96,21 +99,4 @@ class InvoiceRepository:
         before: InvoiceRow | None = None,
     ) -> Page[InvoiceRow]:
         """One page, newest first, beyond `after` (older) or `before` (newer), both exclusive; no deleted ones."""
-        conditions, values = ["NOT deleted"], []
-        for condition, value in wanted.conditions:
-            values.append(value)
-            conditions.append(condition.format(f"${len(values)}"))
-        edge, comparison, direction = (before, ">", "ASC") if before else (after, "<", "DESC")
-        if edge is not None:
-            values += [edge.created_at, edge.id]
-            conditions.append(f"(created_at, id) {comparison} (${len(values) - 1}, ${len(values)})")
-        values.append(limit + 1)
-        rows = await connection.fetch(
-            f"""
-            {_INVOICES.select} WHERE {" AND ".join(conditions)}
-            ORDER BY created_at {direction}, id {direction} LIMIT ${len(values)}
-            """,
-            *values,
-        )
-        found = [_INVOICES.read(row) for row in rows[:limit]]
-        return Page(found[::-1] if before else found, len(rows) > limit)
+        return await _INVOICES.page(connection, wanted.conditions, limit=limit, after=after, before=before)

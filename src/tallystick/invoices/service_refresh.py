@@ -7,7 +7,7 @@ from tallystick.invoices.models import InvoiceFacts, InvoiceRow
 from tallystick.invoices.repository import InvoiceRepository
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.work import Retry
-from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_invoices import InvoiceCalls
@@ -45,15 +45,8 @@ class InvoiceRefresher:
 
     async def fetch(self, invoice_id: str) -> None:
         """Fetch an invoice in the background; raises `Retry` where that must be done again."""
-        try:
-            async with self._stripe.background():
-                await self._refresh(invoice_id)
-        except GatewayRejected as error:
-            if not error.missing:
-                raise Retry("Stripe refuses", counted=True) from error
-        except GatewayError as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        else:
+        async with fetching(self._stripe, invoice_id):
+            await self._refresh(invoice_id)
             row = await self._find(invoice_id)
             if row is not None and row.unsure:
                 raise Retry("still in doubt", counted=False)

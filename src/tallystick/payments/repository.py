@@ -169,25 +169,7 @@ class PaymentRepository:
         before: Payment | None = None,
     ) -> Page[Payment]:
         """One page, newest first, beyond `after` (older) or `before` (newer), both exclusive."""
-        conditions, values = [], []
-        for condition, value in wanted.conditions:
-            values.append(value)
-            conditions.append(condition.format(f"${len(values)}"))
-        edge, comparison, direction = (before, ">", "ASC") if before else (after, "<", "DESC")
-        if edge is not None:
-            values += [edge.created_at, edge.id]
-            conditions.append(f"(created_at, id) {comparison} (${len(values) - 1}, ${len(values)})")
-        values.append(limit + 1)
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        rows = await connection.fetch(
-            f"""
-            {_PAYMENTS.select} {where}
-            ORDER BY created_at {direction}, id {direction} LIMIT ${len(values)}
-            """,
-            *values,
-        )
-        found = [_PAYMENTS.read(row) for row in rows[:limit]]
-        return Page(found[::-1] if before else found, len(rows) > limit)
+        return await _PAYMENTS.page(connection, wanted.conditions, limit=limit, after=after, before=before)
 
     async def oldest_open(self, connection: Connection, created_from: datetime) -> datetime | None:
         """When the oldest payment was made that is open and not yet one of `stale_open`."""

@@ -13,7 +13,8 @@ from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
 from tallystick.payments.service_record import PaymentRecorder
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.work import Retry
-from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.stripe_gateway.errors import GatewayError
+from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer, Charge, Dispute, PaymentIntent, Refund
 from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
@@ -50,17 +51,9 @@ class PaymentRefresher:
         Raises:
             Retry: Stripe is away, or the row was moved meanwhile and is still in doubt.
         """
-        try:
-            async with self._stripe.background():
-                sure = await self._refresh_whole(object_id)
-        except GatewayRejected as error:
-            if error.missing:
-                return  # nothing at Stripe to be equal to; reconcile decides what that means
-            raise Retry("Stripe refuses", counted=True) from error
-        except GatewayError as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        if not sure:
-            raise Retry("still in doubt", counted=False)
+        async with fetching(self._stripe, object_id):
+            if not await self._refresh_whole(object_id):
+                raise Retry("still in doubt", counted=False)
 
     async def refresh_intent(self, intent_id: str) -> None:
         """Fetch one payment intent while somebody waits; raises `Unavailable`."""

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from tallystick.core.pages import Page
 from tallystick.platform.database import Connection, Record, Transaction
 
 __all__ = ["MirrorTable", "RowTable"]
@@ -84,3 +85,34 @@ class MirrorTable(RowTable[Row]):
         column = "id" if isinstance(row_id, UUID) else self._stripe_id
         row = await connection.fetchrow(f"{self.select} WHERE {column} = $1", row_id)
         return self.read(row) if row else None
+
+    async def page(
+        self,
+        connection: Connection,
+        conditions: Sequence[tuple[Any, ...]],
+        *,
+        limit: int,
+        after: Row | None = None,
+        before: Row | None = None,
+    ) -> Page[Row]:
+        """One page, newest first, beyond `after` (older) or `before` (newer), both exclusive.
+
+        Each of `conditions` is SQL, with its value where it has `{}`. The table has `created_at` and `id`.
+        """
+        wanted: list[str] = []
+        values: list[Any] = []
+        for condition, *value in conditions:
+            values += value
+            wanted.append(condition.format(f"${len(values)}"))
+        edge: Any = before or after
+        comparison, direction = (">", "ASC") if before else ("<", "DESC")
+        if edge is not None:
+            values += [edge.created_at, edge.id]
+            wanted.append(f"(created_at, id) {comparison} (${len(values) - 1}, ${len(values)})")
+        values.append(limit + 1)
+        where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+        rows = await connection.fetch(
+            f"{self.select} {where} ORDER BY created_at {direction}, id {direction} LIMIT ${len(values)}", *values
+        )
+        found = [self.read(row) for row in rows[:limit]]
+        return Page(found[::-1] if before else found, len(rows) > limit)

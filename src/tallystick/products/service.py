@@ -13,6 +13,7 @@ from tallystick.products.models import CatalogueFacts, PriceFacts, PriceRow, Pro
 from tallystick.products.repository import ProductRepository
 from tallystick.products.service_record import ProductRecorder
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer, Price, Product
 from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
@@ -99,15 +100,8 @@ class ProductService:
 
     async def fetch(self, object_id: str) -> None:
         """Fetch a product or a price and record it; raises `Retry` where that must be done again."""
-        try:
-            async with self._stripe.background():
-                await self._refresh(object_id)
-        except GatewayRejected as error:
-            if not error.missing:
-                raise Retry("Stripe refuses", counted=True) from error
-        except GatewayError as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        else:
+        async with fetching(self._stripe, object_id):
+            await self._refresh(object_id)
             row = await self._find(object_id)
             if row is not None and row.unsure:
                 raise Retry("still in doubt", counted=False)

@@ -11,6 +11,7 @@ from tallystick.customers.service_refresh import CustomerRefresher
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.work import Retry, WorkItem
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer
 from tallystick.stripe_gateway.objects_billing import Subscription
 from tallystick.stripe_gateway.ordering import Source
@@ -52,19 +53,11 @@ class SubscriptionRefresher:
 
     async def fetch(self, stripe_id: str) -> None:
         """Fetch a subscription in the background; raises `Retry` where that must be done again."""
-        try:
-            async with self._stripe.background():
-                await self._refresh(stripe_id)
-        except GatewayRejected as error:
-            if not error.missing:
-                raise Retry("Stripe refuses", counted=True) from error
-            log.warning("subscription.missing_at_stripe", subscription=stripe_id)
-            return
-        except (GatewayError, Unavailable) as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        row = await self._find(stripe_id)
-        if row is not None and row.unsure:
-            raise Retry("still in doubt", counted=False)
+        async with fetching(self._stripe, stripe_id):
+            await self._refresh(stripe_id)
+            row = await self._find(stripe_id)
+            if row is not None and row.unsure:
+                raise Retry("still in doubt", counted=False)
 
     async def refresh(self, stripe_id: str) -> None:
         """Fetch one while somebody waits; nothing changes where Stripe does not know it.

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from tallystick.core.clock import Clock, to_unix
 from tallystick.core.ids import new_id
 from tallystick.platform.database import Database, Transaction, await_makers
-from tallystick.platform.work import Retry, enqueue
-from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
+from tallystick.platform.work import enqueue
+from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.ordering import Source, later
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_schedules import ScheduleCalls
@@ -118,29 +118,22 @@ class ScheduleKeeper:
 
     async def fetch(self, stripe_id: str) -> None:
         """Fetch one in the background; raises `Retry` where that must be done again."""
-        try:
-            async with self._stripe.background():
-                async with self._database.connection() as connection:
-                    row = await SCHEDULES.find(connection, stripe_id)
-                answer = await self._calls.retrieve(stripe_id)
-        except GatewayRejected as error:
-            if not error.missing:
-                raise Retry("Stripe refuses", counted=True) from error
-            return
-        except GatewayError as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        at = answer.at or answer.value.created
-        fact = ScheduleFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
+        async with fetching(self._stripe, stripe_id):
+            async with self._database.connection() as connection:
+                row = await SCHEDULES.find(connection, stripe_id)
+            answer = await self._calls.retrieve(stripe_id)
+            at = answer.at or answer.value.created
+            fact = ScheduleFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
 
-        async def record(tx: Transaction) -> None:
-            await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
-            await self._webhooks.record_applied(
-                tx,
-                event_type="subscription_schedule.fetched",
-                object_id=stripe_id,
-                object_key=stripe_id,
-                obj=answer.raw,
-                at=at,
-            )
+            async def record(tx: Transaction) -> None:
+                await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
+                await self._webhooks.record_applied(
+                    tx,
+                    event_type="subscription_schedule.fetched",
+                    object_id=stripe_id,
+                    object_key=stripe_id,
+                    obj=answer.raw,
+                    at=at,
+                )
 
-        await self._database.run(record)
+            await self._database.run(record)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
 
@@ -189,7 +189,6 @@ def test_what_is_mailed(stories: list[Story]) -> None:
     assert keys["edited"] == []
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_in_any_order_and_doubled_it_ends_the_same(stories: list[Story], data: st.DataObject) -> None:
     story = stories[data.draw(st.sampled_from(range(len(stories))), label="story")]

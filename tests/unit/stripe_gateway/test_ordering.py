@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.stripe_gateway.ordering import Source, Verdict, judge
@@ -105,7 +105,6 @@ CHANGES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_a_row_ends_as_the_truth_or_in_doubt(data: st.DataObject) -> None:
     """Edits within a second and over seconds, events doubled and in any order, answers that overtake and are overtaken.
