@@ -13,6 +13,7 @@ from tallystick.console.service_objects import Actors
 from tallystick.core.clock import Clock
 from tallystick.core.errors import DomainError, InvalidRequest, NotFound
 from tallystick.core.ids import parse_uuid
+from tallystick.core.money import parse_money
 from tallystick.notifications.outbound_endpoints import EndpointService
 from tallystick.notifications.outbox import OutboxService
 from tallystick.payments.models_requests import CancelRequest, CaptureRequest, RefundRequest
@@ -145,12 +146,15 @@ class ConsoleActions:
     # Payments
 
     async def _refund(self, who: Visitor, payment_id: str, fields: Fields, sent: IdempotentRequest) -> Settled:
-        wanted = RefundRequest(amount=_amount(fields), reason=fields.get("reason") or None)
-        return await self._payments.refund(await self._actor(who), payment_id, sent, wanted)
+        actor = await self._actor(who)
+        amount = await self._amount(actor, payment_id, fields)
+        wanted = RefundRequest(amount=amount, reason=fields.get("reason") or None)
+        return await self._payments.refund(actor, payment_id, sent, wanted)
 
     async def _capture(self, who: Visitor, payment_id: str, fields: Fields, sent: IdempotentRequest) -> Settled:
-        wanted = CaptureRequest(amount=_amount(fields))
-        return await self._payments.capture(await self._actor(who), payment_id, sent, wanted)
+        actor = await self._actor(who)
+        wanted = CaptureRequest(amount=await self._amount(actor, payment_id, fields))
+        return await self._payments.capture(actor, payment_id, sent, wanted)
 
     async def _cancel_payment(self, who: Visitor, payment_id: str, _: Fields, sent: IdempotentRequest) -> Settled:
         return await self._payments.cancel(await self._actor(who), payment_id, sent, CancelRequest())
@@ -256,11 +260,13 @@ class ConsoleActions:
     async def _actor(self, who: Visitor) -> Actor:
         return await self._actors.actor(who.identity, None)
 
-
-def _amount(fields: Fields) -> int | None:
-    text = fields.get("amount", "").strip()
-    if not text:
-        return None
-    if not text.isdecimal() or len(text) > 12:
-        raise InvalidRequest("The amount is a whole number of minor units.", field="amount")
-    return int(text)
+    async def _amount(self, actor: Actor, payment_id: str, fields: Fields) -> int | None:
+        """The minor units of what was written in the payment's main unit; None for all of it."""
+        text = fields.get("amount", "").strip()
+        if not text:
+            return None
+        payment = await self._payments.get(actor, payment_id)
+        try:
+            return parse_money(text, payment.currency).amount
+        except ValueError as error:
+            raise InvalidRequest(str(error), field="amount") from error

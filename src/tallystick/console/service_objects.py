@@ -8,7 +8,7 @@ from tallystick.console.models import Act, Detail, Table, Visitor
 from tallystick.console.repository_objects import ObjectRepository
 from tallystick.core.declines import decline_of
 from tallystick.core.ids import parse_uuid
-from tallystick.core.money import format_money
+from tallystick.core.money import Money, format_money
 from tallystick.customers.service_commands import CustomerCommands
 from tallystick.entitlements.models import Entitlement, GrantedFeature
 from tallystick.entitlements.service import EntitlementService
@@ -69,8 +69,7 @@ class ObjectReader:
 
     async def payment(self, who: Visitor, payment_id: str, before: str | None) -> Detail:
         """A payment: why it failed if it did, its charges, refunds and disputes, and its story."""
-        payment = await self._payments.get(await self.actor(who), payment_id)
-        charges, refunds, disputes = await self._payments.parts(payment)
+        payment, charges, refunds, disputes = await self._payments.get_whole(await self.actor(who), payment_id)
         story, more = await self._story(payment.stripe_payment_intent_id or str(payment.id), before)
         return Detail(
             name="payment",
@@ -276,13 +275,15 @@ def _payment_acts(payment: Payment) -> list[Act]:
         most = format_money(left, payment.currency)
         acts.append(
             Act("refund", "Refund", f"At most {most} goes back to the customer. It cannot be undone.",
-                [("amount", f"Amount in minor units ({left} is all)", "number", str(left)),
+                [("amount", f"Amount in {payment.currency.upper()}", "amount",
+                  str(Money(left, payment.currency).major())),
                  ("reason", "Reason", "requested_by_customer|duplicate|fraudulent", "")], bad=True)
         )  # fmt: skip
     if payment.stripe_status == _CAPTURABLE:
         acts.append(
             Act("capture", "Capture", "The authorised amount is charged; a part releases the rest.",
-                [("amount", "Amount in minor units", "number", str(payment.amount_capturable))])
+                [("amount", f"Amount in {payment.currency.upper()}", "amount",
+                  str(Money(payment.amount_capturable, payment.currency).major()))])
         )  # fmt: skip
     if payment.stripe_status not in ("succeeded", "canceled"):
         acts.append(Act("cancel", "Cancel", "Nothing more can be charged with it.", bad=True))

@@ -7,7 +7,9 @@ from enum import StrEnum
 
 from tallystick.core.currencies import CURRENCIES, MAX_AMOUNT, find_currency
 
-__all__ = ["AmountProblem", "Money", "check_amount", "format_money"]
+__all__ = ["AmountProblem", "Money", "check_amount", "format_money", "parse_money"]
+
+_WRITTEN = re.compile(r"(\d{1,12})(?:\.(\d{1,3}))?", re.ASCII)
 
 
 class AmountProblem(StrEnum):
@@ -46,6 +48,21 @@ def check_amount(amount: int, currency: str, *, minimum: int = 0, maximum: int =
     if amount % known.step:
         return AmountProblem.NOT_A_STEP
     return None
+
+
+def parse_money(text: str, currency: str) -> Money:
+    """An amount as an operator writes it in the main unit, `10.50`, exactly as `Money.major` shows it.
+
+    Raises:
+        ValueError: it has a sign, a separator of thousands, a comma, or more decimals than the currency; says so.
+    """
+    exponent = CURRENCIES[currency].exponent
+    found = _WRITTEN.fullmatch(text.strip())
+    decimals = (found[2] or "") if found else ""
+    if found is None or len(decimals) > exponent:
+        example = Money(1050, currency).major()
+        raise ValueError(f"An amount in {currency.upper()} is written with digits and a point only, as {example}.")
+    return Money(int(found[1] + decimals.ljust(exponent, "0")), currency)
 
 
 def format_money(amount: int, currency: str, locale: str = "en") -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.core.currencies import CURRENCIES, MAX_AMOUNT
-from tallystick.core.money import AmountProblem, Money, check_amount, format_money
+from tallystick.core.money import AmountProblem, Money, check_amount, format_money, parse_money
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,21 @@ def test_the_table_is_stripes() -> None:
     assert len(CURRENCIES) == 140
     assert {code for code, known in CURRENCIES.items() if known.exponent == 3} == {"bhd", "jod", "kwd", "omr", "tnd"}
     assert all(known.minimum >= known.step >= 1 for known in CURRENCIES.values())
+
+
+@given(amount=st.integers(0, MAX_AMOUNT), currency=st.sampled_from(sorted(CURRENCIES)))
+def test_what_is_shown_can_be_written(amount: int, currency: str) -> None:
+    money = Money(amount, currency)
+    assert parse_money(f" {money.major()} ", currency) == money
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [
+        ("", "usd"), ("1,000", "usd"), ("1,50", "usd"), ("-1", "usd"), ("+1", "usd"), ("1e3", "usd"), ("1.005", "usd"),
+        (".5", "usd"), ("1.", "usd"), ("5.0", "jpy"), ("١٢", "usd"), ("9" * 13, "usd"),
+    ],
+)  # fmt: skip
+def test_what_could_be_read_in_two_ways_is_refused(text: str, currency: str) -> None:
+    with pytest.raises(ValueError, match="is written with digits and a point only"):
+        parse_money(text, currency)
