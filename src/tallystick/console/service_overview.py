@@ -124,8 +124,8 @@ class OverviewReader:
         name, span = self._span(wanted)
         assert span.start
         assert span.end
-        mrr, money = await self._metrics.mrr(actor, span), await self._metrics.money(actor, span)
-        subscribers, trials = await self._metrics.subscribers(actor, span), await self._metrics.trials(actor, span)
+        reports = await self._metrics.reports(actor, span)
+        mrr, subscribers, trials, money = reports.mrr, reports.subscribers, reports.trials, reports.money
         async with self._database.connection() as connection:
             currencies = await self._objects.currencies(connection, span.start, span.end)
         return {

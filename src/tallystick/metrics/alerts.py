@@ -237,7 +237,7 @@ RULES: Sequence[Rule] = (
         "OutboundEndpointOff",
         "ticket",
         "An endpoint of your application was switched off after failing for long.",
-        "Mend it, then enable it: PUT /api/webhook-endpoints/:id.",
+        "Mend it, then enable it: /console/endpoints, or PUT /api/webhook-endpoints/:id.",
         lambda signals: signals.health.endpoints_disabled,
         0,
         "max(tallystick_outbound_endpoints_disabled) > 0",

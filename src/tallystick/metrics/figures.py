@@ -1,6 +1,7 @@
 """What periods show, from what days show. Pure; docs/metrics.md has each definition."""
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
@@ -88,20 +89,20 @@ def ratio(part: int | Fraction, whole: int | Fraction) -> float | None:
 class _Sums:
     """Sums of all days up to each one."""
 
-    def __init__(self, start: Fraction | int = 0) -> None:
+    def __init__(self, start: int = 0) -> None:
         self._days: list[date] = []
-        self._sums: list[Fraction | int] = [start]
+        self._sums: list[int] = [start]
 
-    def add(self, day: date, amount: Fraction | int) -> None:
+    def add(self, day: date, amount: int) -> None:
         """Days come in their order."""
         self._days.append(day)
         self._sums.append(self._sums[-1] + amount)
 
-    def until(self, day: date) -> Fraction | int:
+    def until(self, day: date) -> int:
         """The sum of all days up to this one, with it."""
         return self._sums[bisect_right(self._days, day)]
 
-    def within(self, period: Period) -> Fraction | int:
+    def within(self, period: Period) -> int:
         return self.until(period.end) - self.until(period.start - timedelta(days=1))
 
 
@@ -116,48 +117,48 @@ class Days:
     ) -> None:
         self._exchange = exchange
         self._amounts: dict[Kind, _Sums] = {}
-        self._figures: dict[Kind, list[DayFigure]] = {}
-        self._counts: dict[tuple[Kind, str], _Sums] = {}
-        self._levels: dict[str, _Sums] = {}
+        self._figures: dict[Kind, list[DayFigure]] = defaultdict(list)
+        self._counts: dict[tuple[Kind, str], _Sums] = defaultdict(_Sums)
+        self._levels: dict[str, _Sums] = defaultdict(_Sums)
         for currency in {currency for currency, _ in before}:
             known = (before[each][0] for each in before if each[0] == currency and each[1] in MOVEMENTS)
             self._levels[currency] = _Sums(sum(known))
         for (currency, kind), (_, count) in before.items():
             self._counts[kind, currency] = _Sums(count)
         for one in figures:
-            self._figures.setdefault(one.kind, []).append(one)
-            self._counts.setdefault((one.kind, one.currency), _Sums()).add(one.day, one.count)
+            self._figures[one.kind].append(one)
+            self._counts[one.kind, one.currency].add(one.day, one.count)
             if one.kind in MOVEMENTS:
-                self._levels.setdefault(one.currency, _Sums()).add(one.day, one.amount)
+                self._levels[one.currency].add(one.day, one.amount)
 
-    def amount(self, kind: Kind, period: Period) -> Fraction | int:
+    def amount(self, kind: Kind, period: Period) -> Fraction:
         """The sum of a kind's amounts in a period, each at its day's rate."""
         if kind not in self._amounts:
             # Exchanged when they are asked for: most of what counts customers never is.
             self._amounts[kind] = sums = _Sums()
             for one in self._figures.get(kind, ()):
                 sums.add(one.day, self._exchange.worth(one.amount, one.currency, one.day))
-        return self._amounts[kind].within(period)
+        return Fraction(self._amounts[kind].within(period), self._exchange.parts)
 
     def count(self, kind: Kind, period: Period, currency: str) -> int:
         """How many of a kind there were in a period, of one currency."""
         sums = self._counts.get((kind, currency))
-        return int(sums.within(period)) if sums else 0
+        return sums.within(period) if sums else 0
 
     def counts(self, kind: Kind, period: Period) -> int:
         """How many of a kind there were in a period, of all currencies."""
-        return sum(int(sums.within(period)) for (each, _), sums in self._counts.items() if each == kind)
+        return sum(sums.within(period) for (each, _), sums in self._counts.items() if each == kind)
 
-    def worth(self, day: date) -> Fraction | int:
+    def worth(self, day: date) -> Fraction:
         """The monthly recurring revenue at the end of a day, at that day's rates."""
-        levels = ((int(sums.until(day)), currency) for currency, sums in self._levels.items())
-        return sum((self._exchange.worth(amount, currency, day) for amount, currency in levels), Fraction(0))
+        levels = ((sums.until(day), currency) for currency, sums in self._levels.items())
+        return Fraction(sum(self._exchange.worth(*level, day) for level in levels), self._exchange.parts)
 
     def active(self, day: date, currency: str) -> int:
         """How many customers paid at the end of a day."""
         signs = {Kind.NEW: 1, Kind.REACTIVATION: 1, Kind.CHURN: -1}
         found = ((sign, self._counts.get((kind, currency))) for kind, sign in signs.items())
-        return sum(sign * int(sums.until(day)) for sign, sums in found if sums)
+        return sum(sign * sums.until(day) for sign, sums in found if sums)
 
     def churn_rate(self, day: date, currency: str) -> float | None:
         """Churned in the last 30 days ÷ (active 30 days ago + new in the last 30 days)."""

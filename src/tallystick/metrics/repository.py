@@ -8,6 +8,8 @@ from tallystick.platform.database import Connection, Transaction
 
 __all__ = ["MetricsRepository"]
 
+_KINDS = {kind.value: kind for kind in Kind}
+
 
 class MetricsRepository:
     """Reads and writes `metrics_days`, `mrr_movements`, `trials` and `exchange_rates`."""
@@ -109,7 +111,7 @@ class MetricsRepository:
             end,
             start,
         )
-        return [DayFigure(row["day"], row["currency"], Kind(row["kind"]), row["amount"], row["count"]) for row in rows]
+        return [DayFigure(day, currency, _KINDS[kind], amount, count) for day, currency, kind, amount, count in rows]
 
     async def sums(
         self, connection: Connection, kinds: Sequence[Kind], before: date

@@ -22,7 +22,7 @@ from tallystick.platform.auth import Actor
 from tallystick.platform.database import Database
 from tallystick.platform.settings import Settings
 
-__all__ = ["MetricsService", "Overview", "Report", "Span"]
+__all__ = ["MetricsService", "Overview", "Report", "Reports", "Span"]
 
 _LONGEST = timedelta(days=366 * 10)
 _PERIODS_MAX = 1200
@@ -70,6 +70,15 @@ class Report(Struct, frozen=True):
     stale: int
 
 
+class Reports(Struct, frozen=True):
+    """The reports of one span."""
+
+    mrr: Report
+    subscribers: Report
+    trials: Report
+    money: Report
+
+
 class MetricsService:
     """Reads the days' figures for staff. Raises Forbidden for others, SpanInvalid and UnknownCurrency."""
 
@@ -115,7 +124,7 @@ class MetricsService:
 
     async def mrr(self, actor: Actor, span: Span) -> Report:
         """Monthly recurring revenue and its movements."""
-        return await self._report(actor, span, MOVEMENTS, lambda days, periods, _: days.mrr(periods))
+        return await self._report(actor, span, MOVEMENTS, _mrr)
 
     async def subscribers(self, actor: Actor, span: Span) -> Report:
         """Customers who pay, who came and who left."""
@@ -123,11 +132,18 @@ class MetricsService:
 
     async def trials(self, actor: Actor, span: Span) -> Report:
         """Trials and what became of them."""
-        return await self._report(actor, span, COUNTS, lambda days, periods, _: days.trials(periods))
+        return await self._report(actor, span, COUNTS, _trials)
 
     async def money(self, actor: Actor, span: Span) -> Report:
         """What was charged and given back, and the renewals that failed."""
-        return await self._report(actor, span, MONEY_KINDS, lambda days, periods, _: days.money(periods))
+        return await self._report(actor, span, MONEY_KINDS, _money)
+
+    async def reports(self, actor: Actor, span: Span) -> Reports:
+        """All of them, from one reading."""
+        made = await self._reports(
+            actor, span, [*MOVEMENTS, *COUNTS, *MONEY_KINDS], [_mrr, Days.subscribers, _trials, _money], back=WINDOW
+        )
+        return Reports(*made)
 
     async def save_rates(self, actor: Actor, day: date, rates: Mapping[str, str]) -> Mapping[str, str]:
         """Keep a day's exchange rates; they hold until the next day that has some.
@@ -150,6 +166,12 @@ class MetricsService:
     async def _report(
         self, actor: Actor, span: Span, kinds: Sequence[Kind], make: _Make, *, back: timedelta = timedelta()
     ) -> Report:
+        [report] = await self._reports(actor, span, kinds, [make], back=back)
+        return report
+
+    async def _reports(
+        self, actor: Actor, span: Span, kinds: Sequence[Kind], makes: Sequence[_Make], *, back: timedelta
+    ) -> Sequence[Report]:
         end = span.end or self.today()
         start = span.start or end - WINDOW + timedelta(days=1)
         if start > end or end - start > _LONGEST:
@@ -158,8 +180,9 @@ class MetricsService:
         if len(periods) > _PERIODS_MAX:
             raise SpanInvalid(field="by")
         days, exchange, stale = await self._days(actor, kinds, start - back, end, span.currency)
-        data = make(days, periods, span.currency or ALL_CURRENCIES)
-        return Report(exchange.base, span.by, data, sorted(exchange.without_rate), stale)
+        made = [make(days, periods, span.currency or ALL_CURRENCIES) for make in makes]
+        without_rate = sorted(exchange.without_rate)
+        return [Report(exchange.base, span.by, data, without_rate, stale) for data in made]
 
     async def _days(
         self, actor: Actor, kinds: Sequence[Kind], start: date, end: date, currency: str | None
@@ -179,6 +202,18 @@ class MetricsService:
             figures = [one for one in figures if one.currency in wanted]
         exchange = Exchange(currency or self._base, rates)
         return Days(before, figures, exchange), exchange, stale
+
+
+def _mrr(days: Days, periods: Sequence[Period], _: str) -> Sequence[MrrPeriod]:
+    return days.mrr(periods)
+
+
+def _trials(days: Days, periods: Sequence[Period], _: str) -> Sequence[TrialPeriod]:
+    return days.trials(periods)
+
+
+def _money(days: Days, periods: Sequence[Period], _: str) -> Sequence[MoneyPeriod]:
+    return days.money(periods)
 
 
 def _check_currency(currency: str, *, field: str) -> None:
