@@ -2,7 +2,7 @@
 # Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-all lint types pytest test-browser screenshots bench lock clean setup setup-test
+.PHONY: release-check help up test test-all lint types pytest test-browser screenshots bench chaos hosts fuzz audit reference docs client hooks lock clean setup setup-test
 
 BIN := .venv/bin
 ARGS ?=
@@ -42,17 +42,50 @@ screenshots: setup-test ## Take the pictures of docs/images again
 bench: setup-test ## Measure (results in bench/)
 	$(BIN)/python -m bench $(ARGS)
 
+chaos: setup-test ## Real processes while everything goes wrong (ARGS="--seconds=600 --seed=7")
+	PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
+
+hosts: setup-test ## Six hosts on a network of their own, one after the other cut off and back (ARGS="--seconds=300")
+	PYTHONPATH=tests $(BIN)/python -m hosts $(ARGS)
+
+fuzz: setup-test ## Send the API 10,000 requests that schemathesis makes up, and its parsers whatever Hypothesis does
+	TALLYSTICK_LONG=1 $(BIN)/pytest tests/integration/security/test_api_fuzz.py tests/unit/test_outside_bytes.py $(ARGS)
+
+audit: setup ## Look for known weaknesses in what the locks name, and list the licences (needs the network)
+	@sh scripts/audit.sh $(ARGS)
+
+reference: setup-test ## Write docs/reference and docs/openapi.json from the source
+	$(BIN)/python -m reference
+
+docs: setup-test reference ## Build the site in build/site; a dead link or any other warning fails
+	$(BIN)/python -m sphinx -b html -W --keep-going -n -q docs build/site
+	@echo "build/site/index.html"
+
+client: setup-test ## Generate the client for Python in dist/client
+	$(BIN)/openapi-python-client generate --meta uv --overwrite --fail-on-warning --config clients/python/generator.yaml \
+	  --path docs/openapi.json --output-path dist/client
+
+hooks: setup-test ## Have git check format, lint, types and imports before each commit
+	$(BIN)/pre-commit install
+
 lock: setup-test ## Renew the locks from pyproject.toml (ARGS="--upgrade" for newer versions)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r scripts/uv.txt
 	$(BIN)/uv pip compile $(LOCK) --extra dev --group build pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile $(LOCK) --extra dev --group build --group test pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile $(LOCK) --extra dev --group bench --group build --group deploy --group docs --group test pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile $(LOCK) --no-annotate --extra alerts --extra tracing -c requirements-dev.lock pyproject.toml -o deploy/requirements.lock
+	$(BIN)/uv pip compile $(LOCK) --no-annotate --group build -c requirements-dev.lock -o deploy/requirements-build.lock
+	{ echo "# The tool of scripts/audit.sh; \`make lock\` renews it."; echo "pip-audit>=2.10,<3" | \
+	  $(BIN)/uv pip compile $(LOCK) --no-annotate -; } > scripts/audit.txt
 
 # For every platform, with hashes, and without any address to download from.
 LOCK = --quiet --universal --generate-hashes --no-header --python-version 3.11 $(ARGS)
 
+release-check: setup-test ## Whether this tree can be released: version, changelog, tag, locks, migrations, packages
+	@$(BIN)/python scripts/release_check.py $(ARGS)
+
 clean: ## Remove .venv and caches (never the data)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench chaos hosts reference -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:
 	@sh scripts/bootstrap.sh

@@ -1,12 +1,12 @@
-"""How long the console's pages and the money figures take as the record grows: `python -m bench.console [--quick]`.
+"""How long the console's pages and the money figures take as the record grows.
 
-The record has ten thousand rows of everything, then a million: payments, events, mails, subscriptions and the rest,
-over three years. Every list is asked for by each of its filters alone, with values that many rows have, that few have
-and that none has, in both orders. Pages come over HTTP from the API in a process of its own; beside their time stands
-how many pages of the database (8 kB) their list touched, which no other load on the machine changes.
+The record has ten thousand rows of everything, then a hundred thousand, or (--long) a million: payments, events, mails,
+subscriptions and the rest, over three years. Every list is asked for by each of its filters alone, with values that
+many rows have, that few have and that none has, in both orders. Pages come over HTTP from the API in a process of its
+own; beside their time stands how many pages of the database (8 kB) their list touched, which no other load on the
+machine changes.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -24,13 +24,13 @@ import aiohttp
 import asyncpg
 
 from bench.console_parts import fill
-from bench.ingest import RESULTS, Postgres
+from bench.figures import Figure, Part, Run
 from bench.pages_parts import World, staff_token, world
+from bench.postgres import Postgres
 from tallystick.console.listing import query_of
 from tallystick.console.listings import LISTINGS
 
-SIZES = (10_000, 1_000_000)
-_TIMES = 15
+_TIMES = 7
 _ROWS = 26
 _SHOWN = 40
 _DAY, _NOW = "2026-01-31", "2999-01-01"
@@ -159,7 +159,31 @@ async def measure_at(postgres: Postgres, made: World, times: int) -> dict[str, d
     return rows
 
 
-def measure(sizes: Sequence[int], times: int) -> dict[str, Any]:
+def measure(run: Run) -> Part:
+    """Ten thousand rows of everything, and a hundred thousand; in a long run a million."""
+    sizes = (1_000, 10_000) if run.quick else (10_000, 1_000_000) if run.long else (10_000, 100_000)
+    result = _measure(sizes, 3 if run.quick else _TIMES)
+    show(result)
+    small, large = (str(size) for size in sizes)
+    figures = []
+    for name, by_size in result["pages"].items():
+        ours, floor = [by_size[large]["p50_ms"]], [by_size[small]["p50_ms"]]
+        if name in _FIGURES or "pages" not in by_size[large]:
+            figures.append(Figure(f"{name}, {sizes[1]:,} rows", "ms", ours, f"{sizes[0]:,} rows", floor))
+    lists = [row for row in result["pages"].values() if "pages" in row[large]]
+    slowest = max(lists, key=lambda row: float(row[large]["p50_ms"]))
+    figures += [
+        Figure(f"the console's lists by every filter ({len(lists)} questions), {sizes[1]:,} rows", "ms",
+               [statistics.median(row[large]["p50_ms"] for row in lists)], f"{sizes[0]:,} rows",
+               [statistics.median(row[small]["p50_ms"] for row in lists)]),
+        Figure("the slowest of them", "ms", [slowest[large]["p50_ms"]], f"{sizes[0]:,} rows",
+               [slowest[small]["p50_ms"]]),
+        Figure("questions that read a whole table", "", [sum(bool(row[large]["whole"]) for row in lists)]),
+    ]  # fmt: skip
+    return Part(figures, result)
+
+
+def _measure(sizes: Sequence[int], times: int) -> dict[str, Any]:
     """All sizes, each in a database of its own."""
     from tallystick.platform.migrate import migrate
 
@@ -207,19 +231,3 @@ def show(result: Mapping[str, Any]) -> None:
         table.add_row(f"{name}{f' ({whole} is read whole)' if whole else ''}", *cells, f"{ratio:.2f}")
     table.add_row(f"… and {len(rows) - _SHOWN} more questions, all quicker")
     Console(width=140).print(table)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, show and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=1, help="times fifteen requests of each page")
-    parser.add_argument("--quick", action="store_true", help="five requests, a thousand and ten thousand rows; rough")
-    given = parser.parse_args(arguments)
-    result = measure((1_000, 10_000) if given.quick else SIZES, 5 if given.quick else _TIMES * given.rounds)
-    show(result)
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps({**kept, "console": result}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,28 +1,25 @@
-"""How fast an account comes into the mirror, and with how much memory: `python -m bench.importing [--objects 10000]`.
+"""How fast an account comes into the mirror, and with how much memory.
 
 Everything is on this machine and real: a PostgreSQL of its own (fsync on), the sandbox in a process, its account filled
 with customers, payments, subscriptions and invoices, and the import in a process of its own, allowed 1,000 calls a
 second. The floor is a process that lists the same pages through the same client, and writes nothing.
 """
 
-import argparse
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.ingest import RESULTS, Postgres
-from bench.ingest_parts import free_port
+from bench.figures import Figure, Part, Run
+from bench.postgres import Postgres
+from bench.processes import call, free_port, running
 
-SIZES = (10_000, 100_000)
 CONCURRENCY = 4
 _LOOK_S = 0.05
 
@@ -31,26 +28,9 @@ _LOOK_S = 0.05
 def sandbox(folder: Path) -> Iterator[int]:
     """The offline Stripe in a process of its own; its port."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "tallystick.sandbox",
-        "--port",
-        str(port),
-        "--database",
-        str(folder / "sandbox.db"),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            with suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_sandbox/health", timeout=1)
-                break
-            time.sleep(0.05)
+    command = ("tallystick.sandbox", "--port", str(port), "--database", str(folder / "sandbox.db"))
+    with running(*command, port=port, health="/_sandbox/health"):
         yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def seed(port: int, objects: int) -> dict[str, Any]:
@@ -63,13 +43,27 @@ def seed(port: int, objects: int) -> dict[str, Any]:
 
 def run(what: str, url: str, stripe: str) -> dict[str, Any]:
     """The floor or the import, by a process of its own."""
-    command = [sys.executable, "-m", "bench.importing", "--run", what, "--url", url, "--stripe", stripe]
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    result: dict[str, Any] = json.loads(said.splitlines()[-1])
+    result: dict[str, Any] = call("bench.importing:run_here", what=what, url=url, stripe=stripe)
     return result
 
 
-def measure(objects: int) -> dict[str, Any]:
+def measure(run: Run) -> Part:
+    """One size; in a long run a second."""
+    sizes = (300,) if run.quick else (2_000, 10_000, 100_000) if run.long else (2_000,)
+    results = [_measure(size) for size in sizes]
+    show(results)
+    figures = []
+    for result in results:
+        ours, floor, size = result["import"], result["floor"], f"{result['import']['listed']:,} objects"
+        figures += [
+            Figure(f"import of {size}", "/s", [ours["per_s"]], "listing them, and writing nothing", [floor["per_s"]]),
+            Figure(f"memory of an import at the end of {size}", "MB", [ours["rss_mb"]["at 100 %"]], "at 25 %",
+                   [ours["rss_mb"]["at 25 %"]]),
+        ]  # fmt: skip
+    return Part(figures, {"sizes": results})
+
+
+def _measure(objects: int) -> dict[str, Any]:
     """One size: the floor, the import, and the same import again, of which all is known already."""
     from tallystick.platform.migrate import migrate
 
@@ -179,11 +173,17 @@ async def _floor(parts: Any) -> dict[str, Any]:
     return {"listed": listed, "per_s": round(listed / took_s), "took_s": round(took_s, 1)}
 
 
-async def _run(what: str, url: str, stripe: str) -> None:
+def run_here(what: str, url: str, stripe: str) -> dict[str, Any]:
+    """What `run` runs."""
+    return asyncio.run(_run(what, url, stripe))
+
+
+async def _run(what: str, url: str, stripe: str) -> dict[str, Any]:
     parts = _parts(url, stripe)
     await parts.database.open()
     try:
-        print(json.dumps(await (_floor(parts) if what == "floor" else _import(parts))))
+        result: dict[str, Any] = await (_floor(parts) if what == "floor" else _import(parts))
+        return result
     finally:
         await parts.close()
 
@@ -203,27 +203,3 @@ def show(results: Sequence[dict[str, Any]]) -> None:
             sizes = [str(memory.get(name, "")) for name in ("start", "at 25 %", "at 100 %")]
             table.add_row(f"{row['listed']:,}", who, f"{row['per_s']:,}", f"{row['took_s']:,}", share, *sizes)
     Console().print(table)
-
-
-def main(options: Sequence[str] = ()) -> None:
-    """Measure, show, and keep the figures."""
-    parser = argparse.ArgumentParser(prog="bench import")
-    parser.add_argument("--objects", type=int, action="append", help=f"else {SIZES[0]} and {SIZES[1]}")
-    parser.add_argument("--rounds", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--quick", action="store_true", help="the smaller size only; do not keep the figures")
-    parser.add_argument("--run", choices=("floor", "import"), help=argparse.SUPPRESS)
-    parser.add_argument("--url", help=argparse.SUPPRESS)
-    parser.add_argument("--stripe", help=argparse.SUPPRESS)
-    given = parser.parse_args(options)
-    if given.run:
-        asyncio.run(_run(given.run, given.url, given.stripe))
-        return
-    results = [measure(size) for size in given.objects or (SIZES[:1] if given.quick else SIZES)]
-    show(results)
-    if not given.quick:
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        RESULTS.write_text(json.dumps({**kept, "import": results}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""How long the server works on each page, and what it weighs: `python -m bench.pages [--rounds 3] [--quick]`.
+"""How long the server works on each page, and what it weighs.
 
 Everything is on this machine and real: a PostgreSQL of its own, the API and the sandbox each in a process, the load in
 another. The floor is a bare Starlette route that answers with the same bytes from memory. The billing home asks Stripe
@@ -6,12 +6,9 @@ another. The floor is a bare Starlette route that answers with the same bytes fr
 interleaved and medians shown, because rates on a shared machine swing.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,24 +16,36 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.ingest import RESULTS, Postgres, cpu_s
-from bench.ingest_parts import Load, free_port
-from bench.pages_parts import Page, make_pages, run_floor, run_load, running, world
+from bench.figures import Figure, Part, Run
+from bench.load import Load
+from bench.pages_parts import Page, make_pages, world
+from bench.postgres import Postgres
+from bench.processes import call, cpu_s, free_port, serving
 
 CONNECTIONS = (1, 8)
 _REQUESTS = {1: 400, 8: 1200}
-_OBJECTS = 100_000
+_OBJECTS = 10_000
 
 
 def load(url: str, cookie: str, connections: int, requests: int) -> Load:
     """One measured run by a process of its own."""
-    command = [sys.executable, "-m", "bench.pages", "--load", str(requests), "--url", url]
-    command += ["--cookie", cookie, "--connections", str(connections)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return Load(**json.loads(said.splitlines()[-1]))
+    asked = {"url": url, "cookie": cookie, "connections": connections, "requests": requests}
+    return Load(**call("bench.pages_parts:run_load", **asked))
 
 
-def measure(rounds: int, scale: float) -> dict[str, Any]:
+def measure(run: Run) -> Part:
+    """One round of all pages, in a long run all rounds."""
+    result = _measure(run.rounds if run.long else 1, run.scale)
+    show(result)
+    rows = result["pages"]
+    figures = [
+        Figure(f"{ours['page']}, one client", "ms", [ours["p50_ms"]], "the same bytes from memory", [floor["p50_ms"]])
+        for floor, ours in zip(rows[::2], rows[1::2], strict=True)
+    ]
+    return Part(figures, result)
+
+
+def _measure(rounds: int, scale: float) -> dict[str, Any]:
     """All rounds of all pages; medians by page, kind and number of connections."""
     from tallystick.platform.migrate import migrate
 
@@ -51,8 +60,7 @@ def measure(rounds: int, scale: float) -> dict[str, Any]:
         bodies.mkdir()
         for number, page in enumerate(pages):
             (bodies / str(number)).write_bytes(page.body)
-        serve = ("bench.pages", "--serve", str(bodies), "--port", str(port))
-        floor = stack.enter_context(running(*serve, port=port, health="/healthz"))
+        floor = stack.enter_context(serving("bench.pages_parts:run_floor", port=port, folder=str(bodies)))
         targets = [
             (page, kind, url, cookie, pid)
             for number, page in enumerate(pages)
@@ -67,7 +75,7 @@ def measure(rounds: int, scale: float) -> dict[str, Any]:
         for _ in range(rounds):
             for page, kind, url, cookie, pid in targets:
                 for connections in CONNECTIONS:
-                    requests = max(60, int(_REQUESTS[connections] * scale))
+                    requests = max(20, int(_REQUESTS[connections] * scale))
                     before = cpu_s(pid)
                     run = load(url, cookie, connections, requests)
                     if run.refused:
@@ -125,26 +133,3 @@ def show(result: dict[str, Any]) -> None:
         )
     # Not a terminal: a file keeps its lines whole.
     Console(width=None if sys.stdout.isatty() else 110).print(table)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, show and write; or, started by itself, be one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a tenth of requests and objects, one round; rough")
-    for hidden in ("--serve", "--load", "--url", "--cookie", "--port", "--connections"):
-        parser.add_argument(hidden, help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
-    if given.serve:
-        run_floor(int(given.port), Path(given.serve))
-    elif given.load:
-        run_load(given.url, given.cookie, int(given.connections), int(given.load))
-    else:
-        result = measure(1 if given.quick else given.rounds, 0.1 if given.quick else 1.0)
-        show(result)
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        RESULTS.write_text(json.dumps({**kept, "pages": result}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,26 +1,25 @@
 """The processes of `bench.pages`: a whole Tallystick with something to show, the floor, and the load."""
 
 import asyncio
-import json
 import os
 import re
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jwt
 
-from bench.ingest_parts import SECRET, free_port, load
-from bench.reads_parts import Reader
+from bench.load import load
+from bench.processes import free_port, running
+from bench.system import SECRET
 
-__all__ = ["Page", "World", "make_pages", "run_floor", "run_load", "running", "staff_token", "world"]
+__all__ = ["Page", "World", "make_pages", "run_floor", "run_load", "staff_token", "world"]
 
 _JWT_SECRET = "0" * 32
 _STRIPE_KEY = "sk_test_bench"
@@ -47,22 +46,6 @@ class World:
     sandbox: str
     pids: Mapping[str, int]
     environment: Mapping[str, str]
-
-
-@contextmanager
-def running(*command: str, port: int, health: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process for as long as the block lasts; begins when the path `health` is answered at `port`."""
-    process = subprocess.Popen([sys.executable, "-m", *command], env={**os.environ, **environment})
-    try:
-        for _ in range(400):
-            with suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}{health}", timeout=1).close()
-                break
-            time.sleep(0.05)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(15)
 
 
 @contextmanager
@@ -222,7 +205,7 @@ class _Story:
         return Page(name, url, cookie if origin == self._world.api else "", body, weight)
 
 
-def run_floor(port: int, folder: Path) -> None:
+def run_floor(port: int, folder: str) -> None:
     """Serve the very bytes of the pages from memory, by their number, until SIGTERM."""
     import uvicorn
     from starlette.applications import Starlette
@@ -230,7 +213,7 @@ def run_floor(port: int, folder: Path) -> None:
     from starlette.responses import HTMLResponse, Response
     from starlette.routing import Route
 
-    bodies = {file.name: file.read_bytes() for file in folder.iterdir()}
+    bodies = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
     async def page(request: Request) -> Response:
         return HTMLResponse(bodies[request.path_params["name"]])
@@ -242,7 +225,7 @@ def run_floor(port: int, folder: Path) -> None:
     )  # fmt: skip
 
 
-def run_load(url: str, cookie: str, connections: int, requests: int) -> None:
+def run_load(url: str, cookie: str, connections: int, requests: int) -> dict[str, Any]:
     """Ask for one page again and again."""
     import uvloop
 
@@ -250,4 +233,4 @@ def run_load(url: str, cookie: str, connections: int, requests: int) -> None:
     head = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bench/1.0\r\nAccept: text/html\r\n"
     head += f"Cookie: {cookie}\r\n\r\n" if cookie else "\r\n"
     line = [head.encode()] * requests
-    print(json.dumps(asdict(uvloop.run(load(int(host.rpartition(":")[2]), connections, line, Reader)))))
+    return uvloop.run(load(int(host.rpartition(":")[2]), connections, line))

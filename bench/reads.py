@@ -1,152 +1,116 @@
-"""How many reads a second one API process answers: `python -m bench.reads [entitlements] [products] [--quick]`.
+"""What one API process answers a second: one payment, a page of 20, entitlements, products, with a token each.
 
-Everything is on this machine and real: a PostgreSQL of its own, uvicorn with uvloop and httptools in a process, the
-load in another. The floor is the same read of the same rows by a bare Starlette route with asyncpg and msgspec: no
-token is checked, no header set, nothing logged. Rounds are interleaved and medians shown, because rates on a shared
-machine swing; ratios do not.
+The floor is the same read of the same rows by a bare Starlette route with asyncpg and msgspec, in as few statements as
+it takes: no token is checked, no header set, nothing logged or counted.
 """
 
-import argparse
 import asyncio
-import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
-from bench.ingest import RESULTS, Postgres, cpu_s
-from bench.ingest_parts import Load, free_port
-from bench.reads_parts import READS, run_floor, run_load, run_ours, seed
+import uvloop
+
+from bench import rows
+from bench.figures import Figure, Part, Reach, Run, at_least
+from bench.load import Load, load
+from bench.postgres import postgres
+from bench.processes import call, cpu_s, free_port, serving
+from bench.reads_floor import SEED
+from bench.system import api, environment, head, stub, token
+
+__all__ = ["measure", "run_load"]
 
 CONNECTIONS = (1, 8, 32)
-_REQUESTS = {1: 1500, 8: 4000, 32: 6000}
+_LIMIT = 32
+_REQUESTS = {1: 800, 8: 2500, 32: 5000}
+_PAYMENTS, _USERS = 100_000, 2_000
+_ASKING = 300
 
 
-@contextmanager
-def server(kind: str, url: str) -> Iterator[tuple[int, int]]:
-    """The route under uvicorn in a process of its own; its port and its process."""
-    port = free_port()
-    command = [sys.executable, "-m", "bench.reads", "--serve", kind, "--port", str(port), "--url", url]
-    process = subprocess.Popen(command)
-    try:
-        for _ in range(200):
-            with suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1)
-                break
-            time.sleep(0.05)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(10)
+@dataclass(frozen=True)
+class Read:
+    """A route, and what it should reach at 32 connections."""
+
+    name: str
+    path: str
+    reach: Reach | None = None
 
 
-def load(what: str, kind: str, port: int, connections: int, requests: int) -> Load:
-    """One measured run by a process of its own."""
-    command = [sys.executable, "-m", "bench.reads", what, "--load", str(requests), "--kind", kind]
-    command += ["--port", str(port), "--connections", str(connections)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return Load(**json.loads(said.splitlines()[-1]))
+READS: Mapping[str, Read] = {
+    "payment": Read("GET one payment", "/api/payments/payment-intent/{payment}", at_least(0.5)),
+    "history": Read("a page of 20 of history", "/api/payments/history?limit=20", at_least(0.5)),
+    "entitlements": Read("GET entitlements", "/api/entitlements"),
+    "products": Read("GET products", "/api/products"),
+}
 
 
-def measure(reads: Sequence[str], rounds: int, scale: float) -> dict[str, Any]:
-    """All rounds of these reads; medians by read, kind and number of connections."""
-    from tallystick.platform.migrate import migrate
+def run_load(what: str, kind: str, port: int, connections: int, requests: int, payments: int) -> dict[str, Any]:
+    """Ask by some hundred users in turn, each for what is theirs."""
+    return uvloop.run(load(port, connections, _requests(what, kind, requests, payments)))
 
+
+def _requests(what: str, kind: str, requests: int, payments: int) -> Sequence[bytes]:
+    dice = random.Random(what)  # no secret
+    asking = dice.sample(range(1, _USERS), _ASKING)
+    heads = {number: _who(kind, number) for number in asking}
+    made = []
+    for number in range(requests):
+        owner = asking[number % _ASKING]
+        # A user's payments are those of every so manieth number.
+        payment = rows.our_id(owner - 1 + _USERS * dice.randrange(1, payments // _USERS))
+        made.append(head("GET", READS[what].path.format(payment=payment), **heads[owner]))
+    return made
+
+
+def _who(kind: str, owner: int) -> dict[str, str]:
+    if kind == "ours":
+        return {"Authorization": f"Bearer {token(rows.user(owner))}"}
+    return {"X_User": str(rows.our_id(owner))}
+
+
+def measure(run: Run, names: Sequence[str] = tuple(READS)) -> Part:
+    """All rounds of these reads."""
     runs: dict[tuple[str, str, int], list[tuple[Load, float]]] = {}
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tallystick-bench-")))
-        postgres = Postgres(folder / "pg")
-        stack.callback(postgres.server.stop)
-        asyncio.run(migrate(postgres.url, "public"))
-        asyncio.run(seed(postgres.url))
-        servers = {kind: stack.enter_context(server(kind, postgres.url)) for kind in ("ours", "floor")}
-        for what in reads:
-            for kind, (port, _) in servers.items():
-                load(what, kind, port, 8, 500)
-        for _ in range(rounds):
-            for what in reads:
-                for connections in CONNECTIONS:
-                    for kind, (port, pid) in servers.items():
-                        requests = max(300, int(_REQUESTS[connections] * scale))
+        server = stack.enter_context(postgres())
+        payments = run.some(_PAYMENTS, 10 * _USERS)
+        asyncio.run(rows.fill(server.url, payments, users=_USERS))
+        server.sql(SEED, "SELECT 1")
+        port = free_port()
+        floor = stack.enter_context(serving("bench.reads_floor:run_floor", port=port, url=server.url))
+        stripe, _ = stack.enter_context(stub())
+        ours = stack.enter_context(api(environment(server.url, stripe)))
+        servers = {"floor": (port, floor.pid), "ours": ours}
+        for _ in range(run.rounds + 1):
+            for what in names:
+                for connections in run.many(CONNECTIONS, _LIMIT):
+                    for kind, (at, pid) in servers.items():
+                        requests = run.some(_REQUESTS[connections], 300)
                         before = cpu_s(pid)
-                        run = load(what, kind, port, connections, requests)
-                        if run.refused:
-                            raise SystemExit(f"{run.refused} of {requests} requests were refused")
-                        runs.setdefault((what, kind, connections), []).append(
-                            (run, (cpu_s(pid) - before) / requests * 1e6)
-                        )
-    return {what: summary(what, rounds, runs) for what in reads}
+                        made = Load(**call("bench.reads:run_load", what=what, kind=kind, port=at,
+                                           connections=connections, requests=requests, payments=payments))  # fmt: skip
+                        used = (cpu_s(pid) - before) / requests * 1e6
+                        runs.setdefault((what, kind, connections), []).append((made, used))
+    # The first round is for caches to fill.
+    return _part(run, {key: several[1:] for key, several in runs.items()}, names)
 
 
-def summary(what: str, rounds: int, runs: dict[tuple[str, str, int], list[tuple[Load, float]]]) -> dict[str, Any]:
-    """The medians of one read, as they go into the file."""
-    rows = [
-        {
-            "kind": kind,
-            "connections": connections,
-            "per_s": round(statistics.median(run.per_s for run, _ in several)),
-            "p50_ms": round(statistics.median(run.p50_ms for run, _ in several), 2),
-            "p99_ms": round(statistics.median(run.p99_ms for run, _ in several), 2),
-            "server_cpu_us_per_request": round(statistics.median(used for _, used in several)),
-        }
-        for (of, kind, connections), several in sorted(runs.items(), key=lambda item: (item[0][2], item[0][1]))
-        if of == what
-    ]
-    return {"rounds": rounds, "cpus": os.cpu_count(), "reads": rows}
-
-
-def show(what: str, result: dict[str, Any]) -> None:
-    """The figures as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"{READS[what]}, one API process (medians of {result['rounds']} rounds, {result['cpus']} CPUs)"
-    table = Table(title=title)
-    for name in ("clients", "who", "a second", "p50 ms", "p99 ms", "of floor", "CPU µs"):
-        table.add_column(name, justify="right", no_wrap=True)
-    floors = {row["connections"]: row["per_s"] for row in result["reads"] if row["kind"] == "floor"}
-    for row in result["reads"]:
-        table.add_row(
-            str(row["connections"]),
-            row["kind"],
-            f"{row['per_s']:,}",
-            f"{row['p50_ms']:.2f}",
-            f"{row['p99_ms']:.2f}",
-            f"{row['per_s'] / floors[row['connections']]:.2f}",
-            str(row["server_cpu_us_per_request"]),
-            end_section=row["kind"] == "ours",
-            style="bold" if row["kind"] == "ours" else None,
+def _part(run: Run, runs: Mapping[tuple[str, str, int], Sequence[tuple[Load, float]]], names: Sequence[str]) -> Part:
+    figures = []
+    for name in names:
+        read = READS[name]
+        for connections in run.many(CONNECTIONS, _LIMIT):
+            ours, floor = runs[name, "ours", connections], runs[name, "floor", connections]
+            reach = read.reach if connections == _LIMIT else None
+            what = f"{read.name}, {connections} {'connection' if connections == 1 else 'connections'}"
+            rates = [made.per_s for made, _ in ours], "the same read of the same rows, bare"
+            figures.append(Figure(what, "/s", *rates, [made.per_s for made, _ in floor], reach))
+        cpu = [used for _, used in ours], "the same, bare"
+        figures.append(Figure(f"CPU of {read.name}, {connections} connections", "µs", *cpu, [cpu for _, cpu in floor]))
+        figures.append(
+            Figure(f"p99 of {read.name}, {connections} connections", "ms", [made.p99_ms for made, _ in ours])
         )
-    Console().print(table)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, show and write; or, started by itself, be one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("reads", nargs="*", default=list(READS), help="entitlements, products")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the requests, one round; figures are rough")
-    for hidden in ("--serve", "--load", "--kind", "--port", "--url", "--connections"):
-        parser.add_argument(hidden, help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
-    if given.serve:
-        (run_ours if given.serve == "ours" else run_floor)(int(given.port), given.url)
-    elif given.load:
-        run_load(given.reads[0], given.kind, int(given.port), int(given.connections), int(given.load))
-    else:
-        result = measure(given.reads, 1 if given.quick else given.rounds, 0.1 if given.quick else 1.0)
-        for what, figures in result.items():
-            show(what, figures)
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        RESULTS.write_text(json.dumps({**kept, **result}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    return Part(figures)

@@ -53,10 +53,32 @@ ensure_promtool() {
   rm -rf "$fetched"
 }
 
+# PgBouncer, behind which a test runs everything: out of Debian's packages, with its libraries, in a folder of the
+# virtual environment. Where it cannot be had, its test is skipped.
+ensure_pgbouncer() {
+  if [ -x "$venv/bin/pgbouncer" ] || command -v pgbouncer >/dev/null 2>&1; then return; fi
+  if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-deb >/dev/null 2>&1; then return; fi
+  say "Fetching PgBouncer for its test ..."
+  fetched=$(mktemp -d)
+  (
+    cd "$fetched"
+    packages="pgbouncer libc-ares2 libevent-2.1-7"
+    apt-get download -qq $packages || { apt-get update -qq && apt-get download -qq $packages; }
+    for package in *.deb; do dpkg-deb -x "$package" .; done
+  ) >/dev/null 2>&1 && mkdir -p "$venv/lib/pgbouncer" &&
+    cp "$fetched"/usr/lib/*/libcares.so.2* "$fetched"/usr/lib/*/libevent-2.1.so.7* \
+      "$fetched/usr/sbin/pgbouncer" "$venv/lib/pgbouncer/" &&
+    printf '#!/bin/sh\nhere=$(dirname "$0")/../lib/pgbouncer\nLD_LIBRARY_PATH=$here exec "$here/pgbouncer" "$@"\n' \
+      >"$venv/bin/pgbouncer" && chmod +x "$venv/bin/pgbouncer" ||
+    say "PgBouncer could not be fetched; its test will be skipped."
+  rm -rf "$fetched"
+}
+
 ensure_tools() {
   if [ "$wanted" = test ]; then
     ensure_browser
     ensure_promtool
+    ensure_pgbouncer
   fi
 }
 

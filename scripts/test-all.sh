@@ -22,6 +22,7 @@ postgres=$(find_postgres_15)
 echo "What is long: more simulations, an outage of three days, 100,000 objects imported" >&2
 TALLYSTICK_LONG=1 .venv/bin/pytest -n 2 --dist loadfile tests/simulation tests/integration/reconciliation \
   tests/integration/test_invoices_disorder.py tests/integration/subscriptions tests/integration/pages \
+  tests/integration/test_backup.py tests/integration/test_packaging.py tests/unit/test_deploy_files.py \
   tests/integration/test_customers.py tests/integration/test_products.py tests/integration/test_setup_intents.py
 
 echo "PostgreSQL 15 ($postgres)" >&2

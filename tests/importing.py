@@ -12,7 +12,9 @@ from tallystick.importing.models import ImportOptions, Summary
 
 __all__ = ["assert_mirror_is_stripe", "everything_stored", "imported", "importer"]
 
-_OF_THE_RUN = frozenset({"imports", "import_ranges", "stripe_calls", "stripe_slowdown", "leases", "webhook_secrets"})
+_OF_THE_RUN = frozenset(
+    {"imports", "import_ranges", "stripe_calls", "stripe_slowdown", "leases", "telemetry_minutes", "webhook_secrets"}
+)
 """Tables that say how often and when something ran."""
 
 

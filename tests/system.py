@@ -26,6 +26,7 @@ from multidict import CIMultiDictProxy
 
 from tallystick.app import create_app, create_worker
 from tallystick.core.clock import Clock, clock_of
+from tallystick.platform.http_protocol import BoundedHttp
 from tallystick.platform.settings import Settings, load_settings
 from tallystick.sandbox.server import make_server
 from tallystick.sandbox.settings import SandboxConfig
@@ -93,7 +94,17 @@ class _Server(uvicorn.Server):
 async def serving(app: Any, port: int) -> AsyncIterator[None]:
     """Serve an ASGI application, as `tallystick serve` does, for as long as the block lasts."""
     server = _Server(
-        uvicorn.Config(app, port=port, log_level="error", access_log=False, lifespan="on", timeout_keep_alive=75)
+        uvicorn.Config(
+            app,
+            port=port,
+            log_level="error",
+            access_log=False,
+            lifespan="on",
+            http=BoundedHttp,
+            timeout_keep_alive=75,
+            proxy_headers=False,
+            server_header=False,
+        )
     )
     task = asyncio.create_task(server.serve())
     try:
@@ -405,7 +416,9 @@ async def running_system(
     sandbox.__class__ = _Server
     sandbox_task = asyncio.create_task(sandbox.serve())
     await until(lambda: sandbox.started, "the sandbox starts")
-    pool = await asyncpg.create_pool(database_url, min_size=0, max_size=4)
+    pool = await asyncpg.create_pool(
+        settings.direct_url, min_size=0, max_size=4, server_settings={"search_path": settings.database_schema}
+    )
     http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
     system = System(settings, api_url, sandbox_url, database_url, http, pool, catcher.mails)
     try:

@@ -3,12 +3,25 @@
 import asyncio
 
 import asyncpg
+import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from structlog.testing import CapturingLogger
 
 import tallystick.migrations
-from system import MakeDatabase
-from tallystick.platform.migrate import _upgrade, head_revision, migrate, schema_is_current
+import tallystick.platform.migrate
+from former import schema_at
+from system import MakeDatabase, until
+from tallystick.platform.database import WEATHER, Database
+from tallystick.platform.migrate import (
+    SchemaState,
+    SchemaTooNew,
+    _upgrade,
+    head_revision,
+    migrate,
+    schema_is_current,
+    schema_state,
+)
 
 DESIGN_DOCUMENT = {
     "users": "id email stripe_customer_id created_at updated_at",
@@ -94,3 +107,70 @@ async def test_the_short_way_and_alembics_way_make_the_same_schema(make_database
         await connection.close()
     assert len(shapes[0]) > 200
     assert shapes[0] == shapes[1]
+
+
+async def test_a_table_that_traffic_holds_is_tried_again_and_nobody_waits_long(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = CapturingLogger()
+    monkeypatch.setattr(tallystick.platform.migrate, "log", logged)
+    url = await make_database()
+    await schema_at(url, "0014")
+    holder, other = await asyncpg.connect(url), await asyncpg.connect(url)
+    try:
+        held = holder.transaction()
+        await held.start()
+        await holder.execute("LOCK TABLE work IN ACCESS SHARE MODE")
+        migrating = asyncio.create_task(migrate(url, "public"))
+        await until(lambda: bool(logged.calls) or migrating.done(), "it tries again", 60)
+        assert [call.args for call in logged.calls][:1] == [("migrate.locked",)]
+        # Behind the migration's lock, a request waits for half a second at most.
+        await other.execute("SET statement_timeout = '30s'")
+        await other.fetchval("SELECT count(*) FROM work")
+        await held.rollback()
+        assert (await migrating)[-1] == head_revision()
+        assert await schema_is_current(url, "public")
+    finally:
+        await holder.close()
+        await other.close()
+
+
+async def test_a_newer_schema_serves_unless_it_says_that_it_does_not(make_database: MakeDatabase) -> None:
+    url = await make_database()
+    connection = await asyncpg.connect(url)
+    try:
+        comment = await connection.fetchval("SELECT obj_description('alembic_version'::regclass)")
+        assert comment == "serves from 0001"
+        await connection.execute("UPDATE alembic_version SET version_num = '9000'")
+        assert await schema_state(connection, "public") is SchemaState.AHEAD
+        assert await migrate(url, "public") == []
+        await connection.execute("COMMENT ON TABLE alembic_version IS 'serves from 8000'")
+        assert await schema_state(connection, "public") is SchemaState.BEYOND
+        with pytest.raises(SchemaTooNew, match="newer than this program"):
+            await migrate(url, "public")
+        await connection.execute("UPDATE alembic_version SET version_num = '0014'")
+        assert await schema_state(connection, "public") is SchemaState.BEHIND
+        assert await schema_state(connection, "elsewhere") is SchemaState.MISSING
+    finally:
+        await connection.close()
+
+
+async def test_a_statement_prepared_before_a_migration_fails_once_and_counts_as_the_weather(
+    make_database: MakeDatabase,
+) -> None:
+    url = await make_database()
+    database, other = await Database.connect(url, size=1), await asyncpg.connect(url)
+
+    async def read() -> None:
+        async with database.transaction() as tx:
+            await tx.fetch("SELECT * FROM work")
+
+    try:
+        await read()
+        await other.execute("ALTER TABLE work ADD COLUMN of_a_later_version text")
+        with pytest.raises(WEATHER):
+            await read()
+        await read()
+    finally:
+        await other.close()
+        await database.close()

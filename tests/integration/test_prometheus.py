@@ -218,7 +218,7 @@ async def test_in_production_it_is_closed_unless_there_is_a_token(shop: System) 
             **changes,
         )
         app, sent = create_app(settings), []
-        parts = app._parts  # type: ignore[attr-defined]  # the server that would open them is not here
+        parts = app._parts  # the server that would open them is not here
 
         async def send_(message: Any) -> None:
             sent.append(message)
@@ -226,7 +226,7 @@ async def test_in_production_it_is_closed_unless_there_is_a_token(shop: System) 
         headers = [(b"authorization", given.encode())] if given else []
         await parts.database.open()
         try:
-            scope = {"type": "http", "path": "/metrics", "method": "GET", "headers": headers}
+            scope = {"type": "http", "path": "/metrics", "query_string": b"", "method": "GET", "headers": headers}
             await app(scope, None, send_)  # type: ignore[arg-type]  # it reads no body
         finally:
             await parts.close()

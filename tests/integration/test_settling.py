@@ -13,7 +13,7 @@ import pytest_asyncio
 from system import MakeDatabase, until
 from tallystick.core.clock import SystemClock
 from tallystick.core.ids import new_id
-from tallystick.platform.database import Database, listen
+from tallystick.platform.database import Database
 from tallystick.platform.work import MAIL_CHANNEL, WORK_CHANNEL
 from tallystick.settling.service import SettlingService
 
@@ -169,7 +169,7 @@ async def test_whoever_sleeps_over_due_work_is_woken(database: Database) -> None
     woken: list[str] = []
     stop = asyncio.Event()
     ears = [
-        asyncio.create_task(listen(database, channel, partial(woken.append, channel), stop))
+        asyncio.create_task(database.listen(channel, partial(woken.append, channel), stop))
         for channel in (WORK_CHANNEL, MAIL_CHANNEL)
     ]
     try:

@@ -5,22 +5,30 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from string import ascii_lowercase
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 
 from system import Answer, System
 
-__all__ = ["Done", "Load", "Write"]
+__all__ = ["Done", "Load", "Story", "Write"]
 
 PAYMENTS = "/api/payments/payment-intent"
 CARDS = ("pm_card_visa", "pm_card_mastercard", "pm_card_amex")
 DECLINED = ("pm_card_visa_chargeDeclined", "pm_card_visa_chargeDeclinedInsufficientFunds")
 _ASK_AGAIN = ("IDEMPOTENCY_KEY_IN_PROGRESS", "OPERATION_IN_PROGRESS")
-_EXPECTED = {"create": (201, 402), "confirm": (200, 402), "capture": (200,), "cancel": (200,), "refund": (200,)}
+_EXPECTED = {
+    "create": (201, 402), "confirm": (200, 402), "capture": (200,), "cancel": (200,), "refund": (200,),
+    "customer": (200, 201), "card": (200,), "subscribe": (200, 201, 402), "change": (200, 402), "pause": (200,),
+    "resume": (200,), "end": (200,),
+}  # fmt: skip
+
+
+Story: TypeAlias = Callable[[str, random.Random], Awaitable[None]]
+"""What a user does, one write after the other."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,8 @@ class Write:
     user: str
     key: str
     path: str
-    body: dict[str, Any]
+    body: dict[str, Any] | None
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class Load:
     done: list[Done] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    ask_again: tuple[int, ...] = (202, 429)
+    """Answers after which a client asks again, beside errors of the server."""
 
     async def run(self, users: int) -> None:
         """Play as so many users."""
@@ -66,23 +77,31 @@ class Load:
 
     async def repeat_all(self) -> list[str]:
         """Send every write once more, long after; what was answered otherwise than at first."""
+        return await self.repeat(self.done)
+
+    async def repeat(self, writes: Sequence[Done]) -> list[str]:
+        """The same for some of them."""
         different = []
-        for done in self.done:
+        for done in writes:
             again = await self._until_definite(done.write)
             if (again.answer.status, _lasting(again.answer.body)) != (done.answer.status, _lasting(done.answer.body)):
                 different.append(f"{done.write}: first {done.answer}, then {again.answer}")
         return different
 
     async def _play(self, user: str, rng: random.Random) -> None:
-        stories: list[Callable[[str, random.Random], Awaitable[None]]] = [
-            self._pay, self._pay, self._decline, self._decline_then_pay, self._capture, self._cancel, self._refund,
-        ]  # fmt: skip
-        while not self.stopping.is_set():
-            try:
-                await rng.choice(stories)(user, rng)
-            except _Stopped:
-                return
+        while not self.stopping.is_set() and await self._play_one(user, rng):
             await asyncio.sleep(rng.uniform(0, 0.2))
+
+    async def _play_one(self, user: str, rng: random.Random) -> bool:
+        """One story; False where it came to no end."""
+        try:
+            await rng.choice(self._stories())(user, rng)
+        except _Stopped:
+            return False
+        return True
+
+    def _stories(self) -> list[Story]:
+        return [self._pay, self._pay, self._decline, self._decline_then_pay, self._capture, self._cancel, self._refund]
 
     # What customers do
 
@@ -143,13 +162,13 @@ class Load:
     async def _once(self, write: Write) -> Answer | None:
         """One try; None where it is to be repeated."""
         try:
-            answer = await self.system.call("POST", write.path, write.body, user=write.user, key=write.key)
+            answer = await self.system.call(write.method, write.path, write.body, user=write.user, key=write.key)
         except (aiohttp.ClientError, TimeoutError, OSError):
             self.answers["no answer"] += 1
             return None
         code = str(answer.body.get("code", "")) if isinstance(answer.body, dict) else ""
         self.answers[f"{answer.status} {code}".strip()] += 1
-        return None if answer.status in (202, 429) or answer.status >= 500 or code in _ASK_AGAIN else answer
+        return None if answer.status in self.ask_again or answer.status >= 500 or code in _ASK_AGAIN else answer
 
 
 class _Stopped(Exception):

@@ -27,7 +27,7 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from simulation.kill_checks import deliveries, find_problems
+from simulation.kill_checks import deliveries, find_problems, received_mails
 from simulation.kill_load import Load
 from system import JWT_SECRET, System, settings_for
 
@@ -233,7 +233,8 @@ async def run(folder: Path, *, seconds: float, kills: int, seed: int, hurry: boo
         await _settle(dev, system, hurry=hurry)
         times["quiet"] = time.monotonic() - began - sum(times.values())
         told = deliveries(folder / "sandbox.db")
-        problems = await find_problems(system, load.done, told, dev.json()["mailbox_url"])
+        received = await received_mails(system, dev.json()["mailbox_url"])
+        problems = await find_problems(system, load.done, told, received)
         events = await system.value("SELECT count(*) FROM webhook_events WHERE source = 'webhook'")
         different = await load.repeat_all()
         problems += [f"a repeat was answered otherwise: {text}" for text in different]

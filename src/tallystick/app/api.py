@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import structlog
 from fastapi import FastAPI, Header, Request
-from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from tallystick.app.console import console_routers
-from tallystick.app.parts import build_parts
+from tallystick.app.door import place_of
+from tallystick.app.openapi import describe
+from tallystick.app.parts import Parts, build_parts
 from tallystick.audit.controller import AuditController
 from tallystick.audit.requests import AuditedRequests
 from tallystick.core.clock import Clock, clock_of
@@ -25,11 +27,20 @@ from tallystick.metrics.service_minutes import MinuteKeeper
 from tallystick.notifications.controller import WebhookEndpointController
 from tallystick.notifications.hooks import Hooks
 from tallystick.payments.controller import PaymentController
-from tallystick.platform.auth import Actor, Identity, TokenExpired, TokenVerifier
-from tallystick.platform.http import Problem, RequestFrame, install_error_handlers, json_response
+from tallystick.platform.auth import LOCALE, Actor, Identity, TokenExpired, TokenVerifier
+from tallystick.platform.callers import Callers
+from tallystick.platform.direct import DirectReads
+from tallystick.platform.door import Door
+from tallystick.platform.http import RequestFrame, install_error_handlers, json_response
+from tallystick.platform.limits import Limits
 from tallystick.platform.logging import configure_logging
-from tallystick.platform.migrate import schema_is_current
+from tallystick.platform.migrate import schema_state
+from tallystick.platform.mounted import Mounted
+from tallystick.platform.rate_limit import RateLimiter
 from tallystick.platform.settings import Settings
+from tallystick.platform.stopping import Leaving, is_stopping
+from tallystick.platform.traced_requests import TracedRequests
+from tallystick.platform.tracing import configure_tracing, flush_traces
 from tallystick.products.controller import ProductController
 from tallystick.reconciliation.controller import ReconciliationController
 from tallystick.settling.controller import SETTLE_PATH, SettlingController
@@ -42,52 +53,65 @@ from tallystick.webhooks.controller import WebhookController
 from tallystick.webhooks.group_commit import GroupCommitter
 from tallystick.webhooks.service_secrets import SecretSightings
 
-__all__ = ["create_app"]
+__all__ = ["Application", "create_app"]
 
 log = structlog.get_logger()
 
+_READY_S = 2.0
 _WEBHOOK_PATH = "/api/webhooks/stripe"
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
-    """The API as one ASGI application: the inbox's route in front, everything else behind it."""
-    configure_logging(settings.log_level, settings.log_format, "api")
-    return _Application(settings, clock or clock_of(settings.clock_file))
+def create_app(settings: Settings, clock: Clock | None = None, *, logs: bool = True) -> "Application":
+    """The API and its pages as one ASGI application: the inbox's route in front, everything else behind it.
+
+    It may be mounted into another application, at any prefix; `logs=False` leaves that one's logging as it is.
+    """
+    if logs:
+        configure_logging(settings.log_level, settings.log_format, "api")
+    return Application(settings, clock or clock_of(settings.clock_file))
 
 
-class _Application:
+class Application:
     """Opens its parts when the server starts it, and sends webhooks past the framework."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._parts = build_parts(settings, clock, "api")
+        self._limits = Limits(settings, RateLimiter(self._parts.database))
+        self._mounted = Leaving(Mounted(Door(self._route, settings, self._limits, place_of)))
         self._committer = GroupCommitter(self._parts.database, clock)
         secrets = [secret.get_secret_value() for secret in settings.stripe_webhook_secret]
         self._sightings = SecretSightings(self._parts.database, clock, secrets)
-        self._inbox = WebhookController(settings, self._committer, clock, self._sightings)
+        inbox = WebhookController(settings, self._committer, clock, self._sightings)
+        self._inbox = TracedRequests(inbox, _WEBHOOK_PATH)
         self._settling: SettlingController | None = None
         if settings.clock_file is not None:
             mails = settings.smtp_url is not None
             settling = SettlingService(self._parts.database, clock, mails=mails, hooks=Hooks().names)
             self._settling = SettlingController(settling)
         self._verifier = TokenVerifier(settings)
+        self._callers = Callers(self._verifier, self._limits)
         self._api = FastAPI(
             title="Tallystick",
-            version="0.1.0",
+            version=version("tallystick"),
             description="Payments on PostgreSQL and Stripe. Amounts are integers in the minor unit of their currency.",
             lifespan=self._lifespan,
             openapi_url="/api/openapi.json",
             docs_url=None,
             redoc_url=None,
         )
-        self._api.openapi = self._openapi  # type: ignore[method-assign]  # FastAPI documents this way to extend it
+        self._api.openapi = self.openapi  # type: ignore[method-assign]  # FastAPI documents this way to extend it
         install_error_handlers(self._api)
-        audited = AuditedRequests(self._api, self._parts.audit)
-        self._framed = RequestFrame(audited, settings.request_body_max_bytes)
+        direct = DirectReads(self._api, self._authenticate)
+        audited = AuditedRequests(direct, self._parts.audit)
+        self._framed = TracedRequests(
+            RequestFrame(audited, settings.request_body_max_bytes, settings.request_body_timeout_s)
+        )
         self._api.add_api_route("/healthz", self._healthz, methods=["GET"], tags=["health"])
         self._api.add_api_route("/readyz", self._readyz, methods=["GET"], tags=["health"])
         payments = PaymentController(self._parts.payments, self._authenticate, settings.default_currency)
         self._api.include_router(payments.router)
+        direct.register(payments.direct)
         products = ProductController(self._parts.products, self._parts.product_creation, self._authenticate)
         self._api.include_router(products.router)
         billing = self._parts.billing
@@ -95,6 +119,7 @@ class _Application:
         self._api.include_router(SubscriptionController(billing.subscriptions, self._authenticate).router)
         entitlements = EntitlementController(billing.entitlements, clock, self._authenticate)
         self._api.include_router(entitlements.router)
+        direct.register(entitlements.direct)
         self._api.include_router(WebhookEndpointController(self._parts.endpoints, self._identify).router)
         customers = CustomerController(self._parts.customer_commands, self._parts.setup_commands, self._authenticate)
         self._api.include_router(customers.router)
@@ -111,6 +136,21 @@ class _Application:
         self._api.mount(ASSETS_PATH, assets_app())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._mounted(scope, receive, send)
+
+    @property
+    def parts(self) -> Parts:
+        """Every service of this process."""
+        return self._parts
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """What is open while the application serves, for a host's own lifespan: servers tell mounted ones nothing.
+
+        Raises WrongInstallation.
+        """
+        return self._lifespan(self._api)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == _WEBHOOK_PATH:
             await self._inbox(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == METRICS_PATH:
@@ -122,6 +162,7 @@ class _Application:
 
     @asynccontextmanager
     async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
+        configure_tracing(self._settings, "api")
         await self._parts.database.open()
         await self._parts.reconciling.installation.begin()
         stop = asyncio.Event()
@@ -134,13 +175,15 @@ class _Application:
             await asyncio.gather(minutes, return_exceptions=True)
             await self._committer.stop()
             await self._sightings.stop()
+            await self._limits.close()
             await self._parts.close()
+            await asyncio.to_thread(flush_traces)
 
     async def _identify(
         self, request: Request, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
     ) -> Identity:
         try:
-            request.state.identity = await self._verifier.verify(authorization)
+            request.state.identity = await self._callers.identify(request.scope, authorization)
         except TokenExpired as error:
             request.state.identity = error.identity
             raise
@@ -154,9 +197,12 @@ class _Application:
             str | None, Header(description="whom a `service` token acts for", max_length=255)
         ] = None,
         tallystick_user_email: Annotated[str | None, Header(max_length=320)] = None,
+        tallystick_user_locale: Annotated[str | None, Header(pattern=f"^{LOCALE}$", max_length=35)] = None,
     ) -> Actor:
         identity = await self._identify(request, authorization)
-        actor = await self._parts.customers.actor(identity, tallystick_user, tallystick_user_email)
+        actor = await self._parts.customers.actor(
+            identity, tallystick_user, tallystick_user_email, tallystick_user_locale
+        )
         if "service" in actor.roles:
             request.state.acts_for = actor.user_id
         return actor
@@ -166,14 +212,12 @@ class _Application:
         return json_response({"status": "ok"})
 
     async def _readyz(self) -> Response:
-        """The process can serve: the database answers and its schema is this version's."""
-        problems = []
+        """The process can serve: it was not told to stop, the database answers, and its schema serves this version."""
+        problems = ["stopping"] if is_stopping() else []
         try:
-            await self._parts.database.ping()
-            if not await schema_is_current(
-                self._settings.database_url.get_secret_value(), self._settings.database_schema
-            ):
-                problems.append("schema")
+            async with asyncio.timeout(_READY_S), self._parts.database.connection() as connection:
+                if not (await schema_state(connection, self._settings.database_schema)).serves:
+                    problems.append("schema")
         except Exception as error:  # whatever it is, the answer is the same: not ready
             log.warning("readyz.failed", error=type(error).__name__)
             problems.append("database")
@@ -181,17 +225,8 @@ class _Application:
             return json_response({"status": "unavailable", "failing": problems}, 503)
         return json_response({"status": "ready"})
 
-    def _openapi(self) -> dict[str, Any]:
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
         if self._api.openapi_schema is None:
-            schema = get_openapi(
-                title=self._api.title,
-                version=self._api.version,
-                description=self._api.description,
-                routes=self._api.routes,
-            )
-            components = schema.setdefault("components", {})
-            components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
-            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-            schema["security"] = [{"token": []}]
-            self._api.openapi_schema = schema
+            self._api.openapi_schema = describe(self._api, _WEBHOOK_PATH)
         return self._api.openapi_schema

@@ -1,6 +1,7 @@
 """Every service of one process, made once and handed to who needs it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -59,7 +60,7 @@ from tallystick.webhooks.registry import Registry
 from tallystick.webhooks.service import StripeWebhookService
 from tallystick.webhooks.service_endpoints import ENDPOINT_PATH
 
-__all__ = ["Parts", "build_parts"]
+__all__ = ["Parts", "build_parts", "database_of"]
 
 
 class Parts:
@@ -183,10 +184,18 @@ class Parts:
 
 def build_parts(settings: Settings, clock: Clock, name: str) -> Parts:
     """The parts of a process called `name`; open its database in the loop that uses it."""
-    database = Database(
-        settings.database_url.get_secret_value(),
+    return Parts(settings, database_of(settings, name, size=settings.database_pool_size), clock)
+
+
+def database_of(settings: Settings, name: str, *, size: int = 16) -> Database:
+    """The database of an installation, through its pooler where it has one, for a process called `name`; not open."""
+    pooled = settings.database_pooling != "none"
+    make = partial(
+        Database,
         schema=settings.database_schema,
-        size=settings.database_pool_size,
         name=f"tallystick {name}",
+        direct_url=settings.direct_url if pooled else None,
+        statement_cache=settings.statement_cache,
     )
-    return Parts(settings, database, clock)
+    replica = make(settings.read_database_url.get_secret_value(), size=8) if settings.read_database_url else None
+    return make(settings.database_url.get_secret_value(), size=size, replica=replica)

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from pydantic import SecretStr
+
 from tallystick.app.parts import build_parts
 from tallystick.core.clock import clock_of
 from tallystick.platform.database import Database
@@ -28,7 +30,8 @@ async def rebuild(
     Raises:
         SchemaRefused: `into` is the live schema, or one that is there (`replace` drops one of an earlier rebuild).
     """
-    url = settings.database_url.get_secret_value()
+    settings = past_the_pooler(settings)
+    url = settings.direct_url
     async with _opened(settings, settings.database_schema) as live:
         await prepare_schema(live, into, replace=replace)
         await migrate(url, into)
@@ -50,6 +53,11 @@ async def rebuild(
         if drop:
             await drop_schema(live, into)
     return result
+
+
+def past_the_pooler(settings: Settings) -> Settings:
+    """For a schema of its own, cursors and copies: what needs connections that stay the same."""
+    return settings.model_copy(update={"database_url": SecretStr(settings.direct_url), "database_pooling": "none"})
 
 
 @asynccontextmanager

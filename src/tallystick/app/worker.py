@@ -1,7 +1,7 @@
 """Everything in the background, in one process."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -24,10 +24,14 @@ from tallystick.notifications.silence import silent
 from tallystick.pages.billing.repository import prune_portal
 from tallystick.pages.service import LOOK_WORK
 from tallystick.payments.service_abandoned import ABANDON_TIMER
+from tallystick.platform.database import WEATHER
 from tallystick.platform.logging import configure_logging
+from tallystick.platform.migrate import SchemaState, SchemaTooNew, schema_state
 from tallystick.platform.pruning import Pruner, Retention, prune_done_work
+from tallystick.platform.sealing import KeyMissing
 from tallystick.platform.settings import Settings
-from tallystick.platform.work import Handler, WorkItem, WorkRunner
+from tallystick.platform.tracing import configure_tracing, flush_traces
+from tallystick.platform.work import Handler, WorkItem, WorkRunner, pause
 from tallystick.subscriptions.service_access import ACCESS_WORK
 from tallystick.subscriptions.service_cards import CARD_WORK
 from tallystick.subscriptions.service_dunning import DUNNING_WORK
@@ -41,6 +45,8 @@ __all__ = ["Worker", "create_worker", "retentions"]
 
 log = structlog.get_logger()
 
+_SCHEMA_POLL_S = 1.0
+
 
 class Worker:
     """Everything in the background: events, mails, due work, open attempts, timers. Run as many as you like."""
@@ -48,24 +54,52 @@ class Worker:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self.parts: Parts | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then finish what is in hand."""
-        parts = build_parts(self._settings, self._clock, "worker")
+        """Work until `stop` is set, then finish what is in hand, in STOP_GRACE_S at most; claims are given back."""
+        configure_tracing(self._settings, "worker")
+        parts = self.parts = build_parts(self._settings, self._clock, "worker")
         await parts.database.open()
         try:
             await parts.reconciling.installation.admit()
+            await self._wait_for_schema(parts, stop)
+            await _seal_anew(parts)
             log.info("worker.ready")
             # One loop that ends by a bug must end the process, where a supervisor sees it, not go missing quietly.
             async with asyncio.TaskGroup() as group:
-                for loop in self._loops(parts, stop):
-                    group.create_task(loop)
+                loops = [group.create_task(loop) for loop in self._loops(parts, stop)]
+                group.create_task(self._end_in_time(stop, loops))
         except ExceptionGroup as group_error:
             if wrong := group_error.subgroup(WrongInstallation):
                 raise wrong.exceptions[0] from None
             raise
         finally:
             await parts.close()
+            await asyncio.to_thread(flush_traces)
+
+    async def _wait_for_schema(self, parts: Parts, stop: asyncio.Event) -> None:
+        """Until the schema serves this version: what runs against an older one would only fail."""
+        while not stop.is_set():
+            try:
+                async with parts.database.connection() as connection:
+                    state = await schema_state(connection, self._settings.database_schema)
+            except WEATHER as error:
+                log.warning("worker.weather", error=type(error).__name__)
+            else:
+                if state is SchemaState.BEYOND:
+                    raise SchemaTooNew("The schema is newer than this program, and does not serve it: upgrade.")
+                if state.serves:
+                    return
+                log.warning("worker.waits", schema=state.value, hint="run `tallystick migrate`")
+            await pause(_SCHEMA_POLL_S, stop, asyncio.Event())
+
+    async def _end_in_time(self, stop: asyncio.Event, loops: Sequence["asyncio.Task[None]"]) -> None:
+        await stop.wait()
+        _, late = await asyncio.wait(loops, timeout=self._settings.stop_grace_s)
+        for loop in late:
+            log.warning("worker.late", doing=getattr(loop.get_coro(), "__qualname__", ""))
+            loop.cancel()
 
     def _loops(self, parts: Parts, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
         settings, database, clock = self._settings, parts.database, self._clock
@@ -75,8 +109,11 @@ class Worker:
             kinds[CATCH_UP_TIMER] = catch_up.due
             timers.append(CATCH_UP_TIMER)
         before_mark = BeforeMark(parts.reconciling.installation.mark, silent)
+        origins = parts.attempts.traces
         return [
-            EventProcessor(database, clock, parts.registry, settings, before_mark=before_mark).run(stop),
+            EventProcessor(database, clock, parts.registry, settings, before_mark=before_mark, origins=origins).run(
+                stop
+            ),
             parts.notifications.run(stop),
             parts.outbound.run(stop),
             parts.attempts.run(stop),
@@ -141,7 +178,17 @@ def retentions(settings: Settings) -> list[Retention]:
     ]
 
 
-def create_worker(settings: Settings, clock: Clock | None = None) -> Worker:
-    """The worker of this installation."""
-    configure_logging(settings.log_level, settings.log_format, "worker")
+async def _seal_anew(parts: Parts) -> None:
+    """Seal by the newest key what is stored under another one, or none."""
+    try:
+        if count := await parts.endpoints.seal_anew():
+            log.info("worker.sealed", endpoints=count)
+    except (KeyMissing, *WEATHER) as error:
+        log.warning("worker.not_sealed", reason=str(error) or type(error).__name__)
+
+
+def create_worker(settings: Settings, clock: Clock | None = None, *, logs: bool = True) -> Worker:
+    """The worker of this installation; `logs=False` leaves the logging of whoever runs it as it is."""
+    if logs:
+        configure_logging(settings.log_level, settings.log_format, "worker")
     return Worker(settings, clock or clock_of(settings.clock_file))

@@ -22,7 +22,8 @@ class Attempt(Struct, frozen=True):
     """One write to Stripe, stored before it is sent.
 
     `subject_id` is the object of ours that it is about; `part_id` what it makes of that (a refund of a payment).
-    Of all open attempts with the same `lock_key` there is one. `request` is everything that sending again needs.
+    Of all open attempts with the same `lock_key` there is one. `request` is everything that sending again needs,
+    `trace` what was under way where it was stored (`platform/tracing.py`).
     """
 
     id: UUID
@@ -37,6 +38,7 @@ class Attempt(Struct, frozen=True):
     state: str
     sent_at: datetime
     looks: int
+    trace: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Operation(Protocol):
     async def look(self, attempt: Attempt) -> Answer[Any] | None:
         """Find out at Stripe what became of it, without doing it; None: no trace. Raises a GatewayError."""
 
-    async def record(self, tx: Transaction, attempt: Attempt, answer: Answer[Any]) -> None:
-        """Record what Stripe answered."""
+    async def record(self, tx: Transaction, attempt: Attempt, answer: Answer[Any]) -> dict[str, Any] | None:
+        """Record what Stripe answered; the view after that, where it is known without another look."""
 
     async def record_refusal(self, tx: Transaction, attempt: Attempt, refusal: Refusal) -> None:
         """Record what a refusal shows, and undo what was stored for something that does not exist at Stripe."""

@@ -1,6 +1,6 @@
 """SQL of attempts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -42,6 +42,17 @@ class AttemptRepository:
         rows = await connection.fetch(f"SELECT {_COLUMNS} FROM attempts WHERE stripe_idempotency_key = ANY($1)", keys)
         return [Attempt(*row) for row in rows]
 
+    async def traces(self, connection: Connection, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """The marks of the attempts that were sent to Stripe under these keys, where they were traced."""
+        rows = await connection.fetch(
+            """
+            SELECT stripe_idempotency_key, trace FROM attempts
+            WHERE stripe_idempotency_key = ANY($1) AND trace IS NOT NULL
+            """,
+            keys,
+        )
+        return {row["stripe_idempotency_key"]: row["trace"] for row in rows}
+
     async def lock_open(self, tx: Transaction, attempt_id: UUID) -> bool:
         """Lock the attempt; False if somebody has settled it."""
         found = await tx.fetchval(
@@ -60,6 +71,11 @@ class AttemptRepository:
         decline_code: str | None = None,
         request_id: str | None = None,
     ) -> None:
+        """End an attempt that the caller has locked.
+
+        Last of all: whoever stores the next one with its `lock_key` waits for whoever has ended it, and may hold a lock
+        that this one still needs.
+        """
         await tx.execute(
             """
             UPDATE attempts SET state = $2, updated_at = $3, error_code = $4, decline_code = $5,

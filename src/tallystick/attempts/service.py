@@ -23,6 +23,7 @@ from tallystick.core.ids import new_id
 from tallystick.platform import idempotency
 from tallystick.platform.database import WEATHER, Database, Transaction, is_weather
 from tallystick.platform.idempotency import Claimed, IdempotentRequest, InProgress, KeyInProgress, StoredAnswer
+from tallystick.platform.tracing import here, span
 from tallystick.platform.work import backoff, pause
 from tallystick.stripe_gateway.errors import (
     GatewayDeclined,
@@ -122,6 +123,7 @@ class AttemptService:
             state="requested",
             sent_at=wall,
             looks=0,
+            trace=here(),
         )
         await self._repository.insert(tx, attempt, lease_until=wall + self._lease, now=self._clock.now())
         return attempt
@@ -134,6 +136,12 @@ class AttemptService:
         whole = {key: key[:_STRIPE_KEY_LENGTH] for key in keys}
         rows = await self._repository.by_stripe_keys(tx, list(set(whole.values()))) if keys else []
         found = {attempt.stripe_idempotency_key: attempt for attempt in rows}
+        return {key: found[start] for key, start in whole.items() if start in found}
+
+    async def traces(self, tx: Transaction, keys: Collection[str]) -> dict[str, bytes]:
+        """What was under way where the attempts behind these keys were stored (`platform/tracing.py`), if traced."""
+        whole = {key: key[:_STRIPE_KEY_LENGTH] for key in keys}
+        found = await self._repository.traces(tx, list(set(whole.values()))) if keys else {}
         return {key: found[start] for key, start in whole.items() if start in found}
 
     async def _claim(self, request: IdempotentRequest, prepare: Prepare) -> Attempt | StoredAnswer | InProgress:
@@ -183,10 +191,13 @@ class AttemptService:
 
     async def send(self, attempt: Attempt) -> Outcome:
         """Send the attempt under its stored key. What goes wrong is an outcome, not an exception."""
-        try:
-            return await self._operation(attempt).send(attempt)
-        except GatewayError as error:
-            return error
+        attributes = {"tallystick.attempt.id": str(attempt.id)}
+        with span(f"attempt {attempt.kind}", attributes=attributes) as traced:
+            try:
+                return await self._operation(attempt).send(attempt)
+            except GatewayError as error:
+                traced.failed(type(error).__name__)
+                return error
 
     # Step 3
 
@@ -247,9 +258,9 @@ class AttemptService:
         if isinstance(outcome, GatewayError):
             raise TypeError("an unknown outcome is never settled") from outcome
         operation = self._operation(attempt)
-        await operation.record(tx, attempt, outcome)
+        shown = await operation.record(tx, attempt, outcome)
         await self._repository.end(tx, attempt.id, "succeeded", self._clock.now(), request_id=outcome.request_id)
-        body = await operation.view(tx, attempt)
+        body = shown or await operation.view(tx, attempt)
         secret = operation.secret_of(outcome)
         if secret is not None:
             body[SECRET_OF] = secret[0]
@@ -313,7 +324,8 @@ class AttemptService:
             due = await self._repository.take_due(connection, wall, wall + self._lease, _BATCH)
         for attempt in due:
             try:
-                await self._settle_open(attempt)
+                with span(f"settle {attempt.kind}", parent=attempt.trace, alone=True):
+                    await self._settle_open(attempt)
             except (DomainError, GatewayError) as error:
                 log.warning("attempt.postponed", attempt=str(attempt.id), error=type(error).__name__)
                 await self._postpone(attempt)

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from tallystick.audit.models import AuditEntry, AuditFilter
@@ -14,12 +13,12 @@ from tallystick.audit.service import AuditService
 from tallystick.core.errors import Forbidden
 from tallystick.core.pages import LIMIT_DEFAULT, LIMIT_MAX
 from tallystick.platform.auth import Identity
-from tallystick.platform.http import json_response, problems
+from tallystick.platform.http import Moment, json_response, problems
 
 __all__ = ["AuditController", "entry_view"]
 
 Identify = Callable[..., Awaitable[Identity]]
-Moment = Annotated[AwareDatetime | None, Query(description="RFC 3339")]
+When = Annotated[Moment | None, Query(description="RFC 3339")]
 
 
 class AuditController:
@@ -35,8 +34,8 @@ class AuditController:
             actor: Annotated[str | None, Query(max_length=300, examples=["admin:grace"])] = None,
             action: Annotated[str | None, Query(max_length=100)] = None,
             object_id: Annotated[str | None, Query(alias="object", max_length=255)] = None,
-            since: Moment = None,
-            until: Moment = None,
+            since: When = None,
+            until: When = None,
             limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
             starting_after: Annotated[str | None, Query(max_length=64)] = None,
         ) -> Response:

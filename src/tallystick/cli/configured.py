@@ -12,7 +12,25 @@ from tallystick.cli.instance import find_instance
 if TYPE_CHECKING:
     from tallystick.platform.settings import Settings
 
-__all__ = ["environment_of", "settings_among", "settings_of"]
+__all__ = ["database_given", "environment_of", "given", "settings_among", "settings_of"]
+
+
+def given(name: str) -> str | None:
+    """A variable of the environment, or the content of the file that NAME_FILE names. Raises Problem."""
+    if value := os.environ.get(name):
+        return value
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except OSError as error:
+        raise Problem(f"{name}_FILE: cannot be read ({error.strerror})", 2) from error
+
+
+def database_given() -> str | None:
+    """The address of PostgreSQL itself, past a pooler, as the environment gives it."""
+    return given("DATABASE_DIRECT_URL") or given("DATABASE_URL")
 
 
 def settings_of(data_dir: Path | None) -> "Settings":

@@ -11,11 +11,15 @@ from tallystick.cli.configured import settings_of
 from tallystick.cli.stored import DataDir, builtins, plain, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from rich.console import Console
 
+    from tallystick.app.parts import Parts
     from tallystick.doctor.models import Report, Result
+    from tallystick.doctor.service import Doctor
 
-__all__ = ["doctor"]
+__all__ = ["doctor", "print_report", "with_doctor"]
 
 _SIGNS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[bold red]✗[/]", "skipped": "[dim]–[/]"}
 _INVARIANTS = "What always holds"
@@ -33,12 +37,20 @@ def doctor(*, json: Annotated[bool, Parameter(negative=())] = False, data_dir: D
     if json:
         print_json({"healthy": report.healthy, "counts": report.counts, "checks": builtins(report.results)})
     else:
-        _print(report)
+        print_report(report)
     if not report.healthy:
         sys.exit(1)
 
 
 def _examine(data_dir: Path | None) -> "Report":
+    async def look(doctor: "Doctor", parts: "Parts") -> "Report":
+        return await doctor.examine()
+
+    return with_doctor(data_dir, look)
+
+
+def with_doctor(data_dir: Path | None, look: "Callable[[Doctor, Parts], Awaitable[Report]]") -> "Report":
+    """What `look` finds with the doctor of an installation, or that its settings cannot be used."""
     from tallystick.doctor.service import unusable
     from tallystick.platform.settings import SettingsError
 
@@ -62,9 +74,8 @@ def _examine(data_dir: Path | None) -> "Report":
             types = parts.registry.event_types()
             endpoints = InstalledEndpoints(parts.database, clock, settings, parts.stripe, types)
             tally = parts.reconciling
-            return await Doctor(
-                parts.database, clock, settings, parts.stripe, endpoints, tally.catch_up, tally.reconciler
-            ).examine()
+            doctor = Doctor(parts.database, clock, settings, parts.stripe, endpoints, tally.catch_up, tally.reconciler)
+            return await look(doctor, parts)
         finally:
             await parts.close()
 
@@ -78,7 +89,8 @@ def _examine(data_dir: Path | None) -> "Report":
 # How it looks
 
 
-def _print(report: "Report") -> None:
+def print_report(report: "Report") -> None:
+    """Print a report for people."""
     from rich.console import Console
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else max(Console().width, 80))

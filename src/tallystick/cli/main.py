@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import sys
 from importlib.metadata import version
 
@@ -25,6 +26,9 @@ _COMMANDS = {
     "serve": ("serve:serve", "Serve the API and its pages (production)."),
     "worker": ("worker:worker", "Do the background work (production; run as many as you like)."),
     "migrate": ("migrate:migrate", "Bring the database schema up to date."),
+    "deploy": ("deploy:app", "Go through the list before and after a deployment."),
+    "backup": ("backup:backup", "Write the database to a file, with a manifest beside it."),
+    "restore": ("backup:restore", "Bring a backup into an empty database."),
     "import": ("importing:import_", "Bring what the Stripe account holds already into the mirror."),
     "catch-up": ("catch_up:catch_up", "Read the events that no webhook brought, now."),
     "reconcile": ("reconcile:reconcile", "Compare the mirror with Stripe, field by field, and repair it."),
@@ -32,7 +36,9 @@ _COMMANDS = {
     "alerts": ("alerts:app", "Show what is wrong now; print the rules and the board for Prometheus and Grafana."),
     "export": ("privacy:export", "Write everything that is held about a user, as JSON."),
     "erase": ("privacy:erase", "Remove what tells who a user is; amounts, dates and ids stay."),
+    "openapi": ("openapi:openapi", "Print the API as an OpenAPI document."),
     "sandbox": ("sandbox:sandbox", "Serve the offline Stripe by itself."),
+    "simulate": ("simulate:simulate", "Play stories in a world that misbehaves, and look whether all holds."),
 }
 
 
@@ -54,6 +60,10 @@ def main() -> None:
     """Run the command of `sys.argv`. Exits with 0 done, 1 failed, 2 wrongly asked."""
     try:
         build_app()()
+    except BrokenPipeError:
+        # Whoever reads has seen enough (`| head`); what is left to write goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
         if os.environ.get("TALLYSTICK_DEBUG") == "1":
             raise
@@ -65,7 +75,9 @@ def _explain(error: Exception) -> str:
     # Our own errors are written for people; anything else is a bug or the machine.
     if type(error).__module__.startswith("tallystick."):
         return str(error)
-    return f"{type(error).__name__}: {error} (TALLYSTICK_DEBUG=1 shows where)"
+    from tallystick.platform.logging import scrub
+
+    return f"{type(error).__name__}: {scrub(str(error))} (TALLYSTICK_DEBUG=1 shows where)"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tallystick.cli.configured import database_given
 from tallystick.cli.errors import Problem
 
 __all__ = ["migrate", "preload", "run"]
@@ -17,11 +18,11 @@ def migrate(*, check: Annotated[bool, Parameter(negative=())] = False, database_
     Parameters
     ----------
     check
-        Change nothing; exit with 1 if the schema is behind.
+        Change nothing; exit with 1 if the schema does not serve this version.
     database_url
-        Another database than that of DATABASE_URL.
+        Another database than that of DATABASE_DIRECT_URL, or else of DATABASE_URL.
     """
-    url = database_url or os.environ.get("DATABASE_URL")
+    url = database_url or database_given()
     if not url:
         raise Problem("DATABASE_URL is not set: postgresql://user:password@host:port/database", 2)
     schema = os.environ.get("DATABASE_SCHEMA") or "public"
@@ -57,11 +58,21 @@ def run() -> None:
 
 
 async def _check(url: str, schema: str) -> None:
-    from tallystick.platform.migrate import schema_is_current
+    import asyncpg
 
-    if not await schema_is_current(url, schema):
+    from tallystick.platform.migrate import SchemaState, schema_state
+
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        state = await schema_state(connection, schema)
+    finally:
+        await connection.close()
+    if state is SchemaState.BEYOND:
+        raise Problem(f"The schema {schema!r} is newer than this program, and does not serve it: upgrade.")
+    if not state.serves:
         raise Problem(f"The schema {schema!r} is behind: run `tallystick migrate`.")
-    print(f"The schema {schema!r} is up to date.")
+    ahead = ", of a newer version, and serves this one" if state is SchemaState.AHEAD else ""
+    print(f"The schema {schema!r} is up to date{ahead}.")
 
 
 async def _migrate(url: str, schema: str) -> None:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tallystick.cli.errors import Problem
-from tallystick.cli.web import run_web
+from tallystick.cli.web import hear_of_the_end, run_web
 
 __all__ = ["application", "preload", "run", "serve"]
 
@@ -48,11 +48,16 @@ def run(*, host: str, port: int, workers: int = 1) -> None:
         from tallystick.platform.settings import load_settings
 
         app = application()
-        asyncio.run(admit(load_settings(os.environ)))
-        if workers == 1:
-            run_web(app, host=host, port=port)
-        else:
-            run_web("tallystick.cli.serve:application", host=host, port=port, workers=workers)
+        settings = load_settings(os.environ)
+        asyncio.run(admit(settings))
+        run_web(
+            app if workers == 1 else "tallystick.cli.serve:application",
+            host=host,
+            port=port,
+            workers=workers,
+            grace_s=settings.stop_grace_s,
+            delay_s=settings.stop_delay_s,
+        )
 
 
 @contextmanager
@@ -74,4 +79,5 @@ def application() -> Any:
     from tallystick.app import create_app
     from tallystick.platform.settings import load_settings
 
+    hear_of_the_end()
     return create_app(load_settings(os.environ))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from tallystick.cli.configured import database_given
 from tallystick.cli.errors import Problem
 
 if TYPE_CHECKING:
     from tallystick.platform.database import Database
 
-__all__ = ["DataDir", "builtins", "plain", "print_json", "run_on_database"]
+__all__ = ["DataDir", "address_of", "builtins", "plain", "print_json", "run_on_database"]
 
 DataDir = Annotated[Path | None, Parameter(name="--data-dir", help="The data folder of a running `dev`.")]
 
@@ -27,7 +28,7 @@ def run_on_database(data_dir: Path | None, work: "Callable[[Database], Awaitable
     from tallystick.platform.database import WEATHER, Database
 
     async def run() -> None:
-        url, schema = _address(data_dir)
+        url, schema = address_of(data_dir)
         database = await Database.connect(url, schema=schema, size=2, name="tallystick-cli")
         try:
             await work(database)
@@ -42,10 +43,11 @@ def run_on_database(data_dir: Path | None, work: "Callable[[Database], Awaitable
         raise Problem(f"The database cannot be reached ({type(error).__name__}).") from None
 
 
-def _address(data_dir: Path | None) -> tuple[str, str]:
+def address_of(data_dir: Path | None) -> tuple[str, str]:
+    """Address and schema of the `dev` that was named, else of the environment, else of `.data`. Raises Problem."""
     schema = os.environ.get("DATABASE_SCHEMA") or "public"
     named = data_dir is not None or os.environ.get("TALLYSTICK_DATA_DIR")
-    if not named and (url := os.environ.get("DATABASE_URL")):
+    if not named and (url := database_given()):
         return url, schema
     from tallystick.cli.instance import find_instance
 

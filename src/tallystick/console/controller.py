@@ -1,5 +1,6 @@
 """`ConsoleController`: the door, the first page, alerts, figures, and every list."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ from tallystick.console.service import ConsoleService
 from tallystick.console.service_actions import MANY
 from tallystick.console.service_lists import ListReader, order_of
 from tallystick.console.service_overview import OverviewReader
-from tallystick.core.errors import NotFound
+from tallystick.core.errors import DomainError, NotFound
+from tallystick.platform.auth import claimed_subject
 from tallystick.platform.http import request_id_of
 
 __all__ = ["ConsoleController"]
@@ -27,6 +29,8 @@ __all__ = ["ConsoleController"]
 log = structlog.get_logger()
 
 _CSV = "text/csv; charset=utf-8"
+# What somebody typed may be anything; what looks like a name is kept.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
 class ConsoleController:
@@ -84,7 +88,11 @@ class ConsoleController:
                 token, identity = await self._service.sign_in(text, address=address, before=before)
             except (LoginRefused, TooManyTries) as error:
                 log.warning("console.refused", code=error.code, address=address)
-                return self._pages.page(request, None, "login.html", status=error.status, then=then, error=error)
+                await self._note_refusal(request, error, text)
+                page = self._pages.page(request, None, "login.html", status=error.status, then=then, error=error)
+                if error.retry_after_s is not None:
+                    page.headers["retry-after"] = str(error.retry_after_s)
+                return page
             role = "admin" if "admin" in identity.roles else "support"
             entry = NewEntry(
                 actor=f"{role}:{identity.subject}",
@@ -98,6 +106,23 @@ class ConsoleController:
             return self._pages.signed_in(then or "/console", token)
 
         return await self._pages.guarded(request, sent)
+
+    async def _note_refusal(self, request: Request, error: DomainError, token: str) -> None:
+        """Tell the log of who did what; of a row of tries that are not looked at, only of the first."""
+        if isinstance(error, TooManyTries) and not error.first:
+            return
+        claimed = claimed_subject(token.strip()) or ""
+        entry = NewEntry(
+            actor="nobody",
+            action="console_sign_in",
+            outcome="refused",
+            status=error.status,
+            error_code=error.code,
+            request_id=request_id_of(request.scope),
+            address=request.client.host if request.client else None,
+            details={"claimed": claimed} if _PLAIN_NAME.fullmatch(claimed) else {},
+        )
+        await self._audit.record(entry)
 
     async def sign_out(self, request: Request, _who: Visitor, _form: FormData) -> Response:
         return await self._pages.sign_out(request)

@@ -42,6 +42,12 @@ class ListTooSlow(DomainError):
 
 
 class TooManyTries(DomainError):
+    """`first`: whether it is the first of a row, which is worth an entry in the log of who did what."""
+
     code, status = "TOO_MANY_TRIES", 429
-    title = "Too many tries to sign in from here"
+    title = "Too many tries to sign in from here, or in this name"
     action = "Wait ten minutes, then try again with a token that is valid."
+
+    def __init__(self, *, first: bool) -> None:
+        super().__init__(retry_after_s=600)
+        self.first = first

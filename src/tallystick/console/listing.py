@@ -102,12 +102,11 @@ class Cursor:
         try:
             at, id_, back = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             time = datetime.fromisoformat(at) if at else None
-            found = cls(time, str(UUID(id_)), bool(back))
-        except (ValueError, TypeError, AttributeError, binascii.Error):
+            if time is not None and time.tzinfo is None:
+                raise CursorInvalid
+            return cls(time and time.astimezone(UTC), str(UUID(id_)), bool(back))
+        except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error):
             raise CursorInvalid from None
-        if time is not None and time.tzinfo is None:
-            raise CursorInvalid
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,7 @@ def _value(each: Filter, text: str) -> Any:
     try:
         at = datetime.fromisoformat(text)
         # A day or a time without a zone is UTC, as all times of the console are.
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         return at if each.type == "timestamptz" else first_id(at)
     except (ValueError, OverflowError):
         says = f"{each.label}: {text[:60]!r} is no time, as 2026-01-31 or 2026-01-31T14:30 is one."

@@ -1,7 +1,7 @@
 """SQL of the console's door and sessions, and the pages of its lists."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -14,10 +14,11 @@ __all__ = ["ConsoleRepository", "prune_sessions"]
 
 _SESSIONS = RowTable("console_sessions", ConsoleSession, ["token_hash"])
 _STATEMENT_S = 5.0
+_PLACES_KEPT = timedelta(days=30)
 
 
 class ConsoleRepository:
-    """Reads and writes `console_sessions` and `console_tries`, and reads lists."""
+    """Reads and writes `console_sessions`, `console_tries` and `console_places`, and reads lists."""
 
     async def insert(self, tx: Transaction, session: ConsoleSession) -> None:
         await tx.execute(_SESSIONS.insert, *_SESSIONS.values(session))
@@ -67,7 +68,7 @@ class ConsoleRepository:
     # Who was turned away
 
     async def count_try(self, connection: Connection, address: str, minute: datetime, since: datetime) -> int:
-        """Count a try to sign in, as one that failed until it is taken back; how many failed `since` with it."""
+        """Count a try from an address, or in a name, as failed until it is taken back; how many failed `since`."""
         await connection.execute(
             """
             INSERT INTO console_tries (address, minute, failed) VALUES ($1, $2, 1)
@@ -81,9 +82,27 @@ class ConsoleRepository:
         )
         return failed
 
-    async def take_back_try(self, connection: Connection, address: str, minute: datetime) -> None:
+    async def take_back_tries(self, connection: Connection, addresses: Sequence[str], minute: datetime) -> None:
         await connection.execute(
-            "UPDATE console_tries SET failed = failed - 1 WHERE address = $1 AND minute = $2", address, minute
+            "UPDATE console_tries SET failed = failed - 1 WHERE address = ANY($1) AND minute = $2", addresses, minute
+        )
+
+    async def knows_place(self, connection: Connection, name: str, address: str) -> bool:
+        """Whether whoever is called so has signed in from there."""
+        known: bool = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM console_places WHERE name = $1 AND address = $2)", name, address
+        )
+        return known
+
+    async def note_place(self, connection: Connection, name: str, address: str, now: datetime) -> None:
+        await connection.execute(
+            """
+            INSERT INTO console_places (name, address, seen_at) VALUES ($1, $2, $3)
+            ON CONFLICT (name, address) DO UPDATE SET seen_at = excluded.seen_at
+            """,
+            name,
+            address,
+            now,
         )
 
 
@@ -92,7 +111,7 @@ def _place(row: asyncpg.Record, *, back: bool = False) -> Cursor:
 
 
 async def prune_sessions(tx: Transaction, before: datetime, limit: int) -> int:
-    """Forget sessions that ran out before then, and who was turned away before then."""
+    """Forget sessions that ran out before then, who was turned away before then, and places of a month before."""
     rows = await tx.fetch(
         """
         DELETE FROM console_sessions WHERE token_hash IN (
@@ -104,4 +123,5 @@ async def prune_sessions(tx: Transaction, before: datetime, limit: int) -> int:
         limit,
     )
     await tx.execute("DELETE FROM console_tries WHERE minute < $1", before)
+    await tx.execute("DELETE FROM console_places WHERE seen_at < $1", before - _PLACES_KEPT)
     return len(rows)

@@ -19,7 +19,8 @@ __all__ = ["CSV_MOST", "ListReader", "csv_line", "order_of"]
 CSV_MOST = 100_000
 _CSV_BATCH = 1000
 _ROWS = 25
-_ASKS_TO_CALCULATE = ("=", "+", "-", "@", "\t", "\r")
+# As spreadsheets take them, also in the width of Japanese keyboards.
+_ASKS_TO_CALCULATE = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class ListReader:
@@ -43,7 +44,7 @@ class ListReader:
         """
         cursor = Cursor.read(wanted["cursor"]) if wanted.get("cursor") else None
         try:
-            async with self._database.connection() as connection:
+            async with self._database.reading() as connection:
                 return await self._repository.page(
                     connection, listing, wanted, order=order_of(listing, wanted), cursor=cursor, limit=rows
                 )

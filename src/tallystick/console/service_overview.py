@@ -126,7 +126,7 @@ class OverviewReader:
         assert span.end
         reports = await self._metrics.reports(actor, span)
         mrr, subscribers, trials, money = reports.mrr, reports.subscribers, reports.trials, reports.money
-        async with self._database.connection() as connection:
+        async with self._database.reading() as connection:
             currencies = await self._objects.currencies(connection, span.start, span.end)
         return {
             "figures": await self._metrics.overview(actor, currency=span.currency),

@@ -28,6 +28,7 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
     for key, value in metadata.items():
         if not 1 <= len(key) <= 40 or "[" in key or "]" in key or not key.strip():
             raise InvalidRequest("A key has 1 to 40 characters and no square brackets.", field="metadata")
+        check_text("metadata", key)
         if key.startswith("tallystick_"):
             raise InvalidRequest("Keys that begin with tallystick_ are reserved.", field="metadata")
         if len(value) > 500:

@@ -8,6 +8,7 @@ import mmap
 import os
 import struct
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -32,17 +33,22 @@ class Clock(Protocol):
         """Seconds for measuring durations."""
 
 
-class SystemClock:
-    """The machine's clock; business time runs `offset` ahead of it."""
+def _machine_time() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self, offset: timedelta = timedelta()) -> None:
+
+class SystemClock:
+    """The machine's clock, or whatever `wall` tells; business time runs `offset` ahead of it."""
+
+    def __init__(self, offset: timedelta = timedelta(), wall: Callable[[], datetime] | None = None) -> None:
         self.offset = offset
+        self._wall = wall or _machine_time
 
     def now(self) -> datetime:
         return self.wall() + self.offset
 
     def wall(self) -> datetime:
-        return datetime.now(UTC)
+        return self._wall()
 
     def monotonic(self) -> float:
         return time.monotonic()

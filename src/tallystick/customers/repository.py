@@ -64,18 +64,22 @@ class UserRepository:
         )
         return found
 
-    async def upsert(self, connection: Connection, external_id: str, email: str | None, now: datetime) -> User:
-        """The user of this external id, made on first sight; a new e-mail address replaces the old one."""
+    async def upsert(
+        self, connection: Connection, external_id: str, email: str | None, now: datetime, locale: str | None = None
+    ) -> User:
+        """The user of this external id, made on first sight; a new e-mail address or locale replaces the old one."""
         row = await connection.fetchrow(
             f"""
-            INSERT INTO users (id, external_id, email, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
-            ON CONFLICT (external_id) DO UPDATE SET email = coalesce(excluded.email, users.email), updated_at = $4
+            INSERT INTO users (id, external_id, email, created_at, updated_at, locale) VALUES ($1, $2, $3, $4, $4, $5)
+            ON CONFLICT (external_id) DO UPDATE SET email = coalesce(excluded.email, users.email),
+                locale = coalesce(excluded.locale, users.locale), updated_at = $4
             RETURNING {_COLUMNS}
             """,
             new_id(),
             external_id,
             email,
             now,
+            locale,
         )
         return _user(row)
 

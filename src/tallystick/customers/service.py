@@ -55,10 +55,13 @@ class StripeCustomerService:
         self._users = users
         self._customers = customers
         self._recorder = recorder
-        self._seen: dict[str, tuple[UUID, str | None, float]] = {}
+        self._seen: dict[str, tuple[User, float]] = {}
 
-    async def actor(self, identity: Identity, on_behalf_of: str | None, email: str | None = None) -> Actor:
-        """The actor behind a token; `on_behalf_of` is the user whom a `service` token acts for.
+    async def actor(
+        self, identity: Identity, on_behalf_of: str | None, email: str | None = None, locale: str | None = None
+    ) -> Actor:
+        """The actor behind a token; `on_behalf_of` is the user whom a `service` token acts for, with `email` and
+        `locale` where it names them.
 
         Raises:
             InvalidRequest: a service token without, or with an unusable, `Tallystick-User`.
@@ -71,23 +74,24 @@ class StripeCustomerService:
                     field="Tallystick-User",
                     action="Name the user in the header Tallystick-User.",
                 )
-            return Actor(await self._user_id(on_behalf_of, email), on_behalf_of, frozenset({"service"}))
+            user_id = await self._user_id(on_behalf_of, email, locale)
+            return Actor(user_id, on_behalf_of, frozenset({"service"}))
         if on_behalf_of and on_behalf_of != identity.subject:
             raise Forbidden("Only the role service may act for another user.", field="Tallystick-User")
-        return Actor(await self._user_id(identity.subject, identity.email), identity.subject, identity.roles)
+        user_id = await self._user_id(identity.subject, identity.email, identity.locale)
+        return Actor(user_id, identity.subject, identity.roles)
 
-    async def _user_id(self, external_id: str, email: str | None) -> UUID:
+    async def _user_id(self, external_id: str, email: str | None, locale: str | None) -> UUID:
         known = self._seen.get(external_id)
-        fresh = known is not None and known[2] > self._clock.monotonic() - _REMEMBERED_S
-        if known is not None and fresh and (email is None or known[1] == email):
-            return known[0]
+        if known is not None and known[1] > self._clock.monotonic() - _REMEMBERED_S and _says(known[0], email, locale):
+            return known[0].id
         async with self._database.connection() as connection:
             user = await self._users.find_by_external_id(connection, external_id)
-            if user is None or (email is not None and user.email != email):
-                user = await self._users.upsert(connection, external_id, email, self._clock.now())
+            if user is None or not _says(user, email, locale):
+                user = await self._users.upsert(connection, external_id, email, self._clock.now(), locale)
         if len(self._seen) >= _REMEMBERED_USERS:
             self._seen.clear()
-        self._seen[external_id] = (user.id, user.email, self._clock.monotonic())
+        self._seen[external_id] = (user, self._clock.monotonic())
         return user.id
 
     def forget(self, external_id: str) -> None:
@@ -292,6 +296,10 @@ class StripeCustomerService:
         return (
             min(found, key=lambda customer: (customer.created or self._clock.wall(), customer.id)).id if found else None
         )
+
+
+def _says(user: User, email: str | None, locale: str | None) -> bool:
+    return (email is None or user.email == email) and (locale is None or user.locale == locale)
 
 
 def _key(*parts: str) -> str:

@@ -31,13 +31,17 @@ Look: TypeAlias = Callable[[], Awaitable[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing to look at; `needs` names the checks without which there is nothing to see."""
+    """One thing to look at; `needs` names the checks without which there is nothing to see.
+
+    `timeout_s` is for one that takes longer than others.
+    """
 
     group: str
     name: str
     title: str
     look: Look
     needs: tuple[str, ...] = ()
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

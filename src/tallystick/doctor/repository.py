@@ -3,6 +3,7 @@
 Counts stop at ten thousand: more than that is "too many" whatever the figure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,7 +45,8 @@ _SERVER = """
         current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
         (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int,
         (SELECT count(*) FROM pg_stat_activity
-         WHERE application_name = 'tallystick worker' AND datname = current_database())::int,
+         WHERE application_name IN ('tallystick worker', 'tallystick worker listening')
+             AND datname = current_database())::int,
         clock_timestamp(), current_setting('fsync')::boolean, current_setting('full_page_writes')::boolean,
         -- What this connection may have set for itself says nothing about the others.
         (SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit')
@@ -99,6 +101,27 @@ class DoctorRepository:
 
     async def server(self, connection: Connection) -> Server:
         return Server(*await self._row(connection, _SERVER))
+
+    async def events_of(self, connection: Connection, object_id: str) -> Sequence[str]:
+        """Whence the events about an object came that were applied."""
+        rows = await connection.fetch(
+            "SELECT DISTINCT source FROM webhook_events"
+            " WHERE object_key = $1 AND state = 'processed' AND source IN ('webhook', 'poll')",
+            object_id,
+        )
+        return [row[0] for row in rows]
+
+    async def behind_s(self, connection: Connection) -> float | None:
+        """How many seconds a standby is behind what it has received; None where it is none."""
+        found: float | None = await connection.fetchval(
+            """
+            SELECT CASE
+                WHEN NOT pg_is_in_recovery() THEN NULL
+                WHEN pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_last_wal_replay_lsn() THEN 0
+                ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8
+            """
+        )
+        return found
 
     async def revision(self, connection: Connection) -> str | None:
         """The schema's revision; None where there is no schema."""

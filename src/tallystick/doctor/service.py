@@ -5,7 +5,7 @@ Every check has its time, and none can spoil another: what a check cannot find o
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from tallystick.catch_up.service import EventCatchUp
 from tallystick.core.clock import Clock
@@ -54,20 +54,25 @@ class Doctor:
         )
         self._checks: Sequence[Check] = [check for part in parts for check in part.checks()]
 
-    async def examine(self) -> Report:
-        """Make all checks, a few at once, each after those that it needs."""
+    async def examine(self, only: Container[str] | None = None, more: Sequence[Check] = ()) -> Report:
+        """Make all checks (or `only` those of these names, and `more`), a few at once, each after those it needs."""
+        checks = [*(check for check in self._checks if only is None or check.name in only), *more]
         done: dict[str, asyncio.Future[Result]] = {
-            check.name: asyncio.get_running_loop().create_future() for check in self._checks
+            check.name: asyncio.get_running_loop().create_future() for check in checks
         }
         room = asyncio.Semaphore(_AT_ONCE)
 
         async def make(check: Check) -> None:
-            missing = [name for name in check.needs if (await done[name]).status in (Status.FAIL, Status.SKIPPED)]
+            missing = [
+                name
+                for name in check.needs
+                if name in done and (await done[name]).status in (Status.FAIL, Status.SKIPPED)
+            ]
             async with room:
                 done[check.name].set_result(await self._make(check, missing, done))
 
-        await asyncio.gather(*(make(check) for check in self._checks))
-        return Report(tuple(done[check.name].result() for check in self._checks))
+        await asyncio.gather(*(make(check) for check in checks))
+        return Report(tuple(done[check.name].result() for check in checks))
 
     async def _make(self, check: Check, missing: Sequence[str], done: Mapping[str, "asyncio.Future[Result]"]) -> Result:
         began = time.monotonic()
@@ -79,11 +84,12 @@ class Doctor:
         return Result(check.group, check.name, check.title, finding.status, scrub(finding.found), finding.todo, took_ms)
 
     async def _look(self, check: Check) -> Finding:
+        timeout_s = check.timeout_s or self._timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(timeout_s):
                 return await check.look()
         except TimeoutError:
-            return fail(f"no answer within {self._timeout_s:.0f} seconds", "Find out what keeps it, and look again.")
+            return fail(f"no answer within {timeout_s:.0f} seconds", "Find out what keeps it, and look again.")
         except GatewayError as error:
             return fail(f"Stripe does not answer this: {error}", "See https://status.stripe.com, and the key's rights.")
         except Exception as error:

@@ -6,7 +6,7 @@ from tallystick.core.clock import Clock
 from tallystick.doctor.models import Check, Finding, fail, ok, warn
 from tallystick.doctor.repository import DoctorRepository, Server
 from tallystick.platform.database import Database, is_weather
-from tallystick.platform.migrate import head_revision
+from tallystick.platform.migrate import SchemaState, head_revision, schema_state
 from tallystick.platform.settings import Settings
 
 __all__ = ["DATABASE", "SCHEMA", "DatabaseChecks"]
@@ -15,6 +15,7 @@ DATABASE, SCHEMA = "database.reachable", "database.schema"
 _GROUP = "Database"
 _VERSION_LEAST = 150_000
 _SKEW_WARN_S, _SKEW_FAIL_S = 2.0, 30.0
+_BEHIND_WARN_S = 60.0
 # One process for the API, one worker.
 _PROCESSES = 2
 
@@ -35,7 +36,37 @@ class DatabaseChecks:
             Check(_GROUP, "database.connections", "Connections", self._connections, (DATABASE,)),
             Check(_GROUP, "database.durability", "Durability", self._durability, (DATABASE,)),
             Check(_GROUP, "database.clock", "Clock", self._skew, (DATABASE,)),
+            *(
+                (Check(_GROUP, "database.replica", "Replica", self._replica),)
+                if self._settings.read_database_url
+                else ()
+            ),
         )
+
+    async def _replica(self) -> Finding:
+        url = self._settings.read_database_url
+        assert url is not None
+        database = Database(
+            url.get_secret_value(), schema=self._settings.database_schema, size=1, name="tallystick doctor"
+        )
+        await database.open()
+        try:
+            async with database.connection() as connection:
+                behind_s = await self._repository.behind_s(connection)
+        except Exception as error:
+            if not is_weather(error) and not type(error).__module__.startswith("asyncpg"):
+                raise
+            return warn(
+                f"cannot be reached ({type(error).__name__}): lists and figures are read from the server",
+                "Check READ_DATABASE_URL and that the replica runs.",
+            )
+        finally:
+            await database.close()
+        if behind_s is None:
+            return warn("is no replica: it takes writes of its own", "Name a standby in READ_DATABASE_URL.")
+        if behind_s > _BEHIND_WARN_S:
+            return warn(f"{behind_s:.0f} seconds behind", "Look at its log, its disk and pg_stat_replication.")
+        return ok("streams, and is not behind")
 
     async def _server(self) -> Server:
         async with self._database.connection() as connection:
@@ -57,10 +88,15 @@ class DatabaseChecks:
     async def _schema(self) -> Finding:
         async with self._database.connection() as connection:
             found = await self._repository.revision(connection)
+            state = await schema_state(connection, self._settings.database_schema)
         head = head_revision()
-        if found == head:
+        if state is SchemaState.CURRENT:
             return ok(f"at {head}, the newest")
-        if found is not None and found > head:
+        if state is SchemaState.AHEAD:
+            return warn(
+                f"at {found}, ahead of this program's {head}, which it serves", "End the roll-out of the newer version."
+            )
+        if state is SchemaState.BEYOND:
             return fail(
                 f"at {found}, newer than this program's {head}", "Install the version that made it, everywhere."
             )

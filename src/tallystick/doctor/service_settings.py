@@ -15,6 +15,8 @@ __all__ = ["SettingsChecks"]
 _GROUP = "Settings"
 _SECRET_LEAST_CHARS = 24
 _API_TIMEOUT_S = 5.0
+# All of 10.0.0.0/8 may be one's own; nothing wider is.
+_WIDEST_IPV4, _WIDEST_IPV6 = 8, 32
 
 
 class SettingsChecks:
@@ -28,6 +30,7 @@ class SettingsChecks:
             Check(_GROUP, "settings.usable", "Usable", self._usable),
             Check(_GROUP, "settings.together", "Together", self._together),
             Check(_GROUP, "settings.addresses", "Addresses", self._addresses),
+            Check(_GROUP, "settings.door", "Door", self._door),
             Check(_GROUP, "api.reachable", "API", self._api),
             Check(_GROUP, "mail.server", "Mail server", self._mail_server),
         )
@@ -67,7 +70,39 @@ class SettingsChecks:
                 production and any(len(secret) < _SECRET_LEAST_CHARS for secret in secrets),
                 "STRIPE_WEBHOOK_SECRET is too short to be Stripe's",
             ),
+            (
+                production and not settings.sealing_keys,
+                "SEALING_KEYS is not set: what signs outbound webhooks is stored as it is",
+            ),
             (settings.catch_up_every_s == 0, "EVENT_CATCH_UP_S=0: what webhooks miss stays missing"),
+        )
+
+    async def _door(self) -> Finding:
+        settings = self._settings
+        problems = [text for is_so, text in self._gaps() if is_so]
+        if problems:
+            return warn("; ".join(problems), "docs/security.md says what each of these settings does.")
+        scheme = "HTTPS only" if settings.secure else "plain HTTP too"
+        limits = "rate limits are on" if all(quota for quota, _ in settings.rate_limits.values()) else "limits are off"
+        return ok(f"{scheme}, {len(settings.trusted_proxies)} trusted networks, {limits}")
+
+    def _gaps(self) -> Sequence[tuple[bool, str]]:
+        settings = self._settings
+        production = settings.environment == "production"
+        wide = [
+            str(network)
+            for network in settings.trusted_proxies
+            if network.prefixlen < (_WIDEST_IPV4 if network.version == 4 else _WIDEST_IPV6)
+        ]
+        off = [f"RATE_LIMIT_{name.upper()}" for name, (quota, _) in settings.rate_limits.items() if not quota]
+        plain = [origin for origin in settings.cors_origins if not origin.startswith("https://")]
+        return (
+            (production and not settings.secure, "production takes plain HTTP (HTTPS_ONLY, PUBLIC_URL)"),
+            (settings.secure and not settings.trusted_proxies, "TRUSTED_PROXIES is empty: no request counts as HTTPS"),
+            (bool(wide), f"TRUSTED_PROXIES holds {', '.join(wide)}: whoever is there can claim any address"),
+            (settings.secure and not settings.hsts_max_age_s, "HSTS_MAX_AGE_S=0: browsers are not told to use HTTPS"),
+            (production and bool(off), f"{', '.join(off)}=0: no limit"),
+            (production and bool(plain), f"CORS_ORIGINS holds {', '.join(plain)}, which anybody on the way can change"),
         )
 
     async def _addresses(self) -> Finding:

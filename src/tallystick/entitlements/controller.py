@@ -1,5 +1,6 @@
 """`EntitlementController`: what users may use, and the features that administrators give to products."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from tallystick.entitlements.schemas import (
 from tallystick.entitlements.service import EntitlementService
 from tallystick.entitlements.views import check_view, entitlements_view, feature_view, product_features_view
 from tallystick.platform.auth import Actor
+from tallystick.platform.direct import DirectRead
 from tallystick.platform.http import json_response, problems
 
 __all__ = ["EntitlementController"]
@@ -29,6 +31,7 @@ Authenticate = Callable[..., Awaitable[Actor]]
 FeatureKey = Annotated[str, Path(alias="key", pattern=KEY_PATTERN)]
 ProductId = Annotated[str, Path(alias="id", max_length=255, description="ours or Stripe's")]
 User = Annotated[str | None, Query(max_length=255, description="the host application's id of a user (staff)")]
+_DIRECT = re.compile(r"/api/entitlements")
 _READ = problems(401, 403, 404, 422, 500, 503)
 _WRITE = problems(401, 403, 404, 409, 413, 422, 500, 503)
 
@@ -38,7 +41,10 @@ class EntitlementController:
 
     def __init__(self, service: EntitlementService, clock: Clock, authenticate: Authenticate) -> None:
         self.router = APIRouter(prefix="/api", tags=["entitlements"])
+        self._service = service
+        self._clock = clock
         self._route_entitlements(service, clock, authenticate)
+        self.direct = [DirectRead("/api/entitlements", "list_entitlements", _DIRECT, self._directly)]
         self._route_features(service, authenticate)
         self._route_products(service, authenticate)
 
@@ -48,14 +54,20 @@ class EntitlementController:
         @self.router.get("/entitlements", response_model=EntitlementsView, responses=_READ)
         async def list_entitlements(who: actor, user: User = None) -> Response:
             """What you may use now, and until when; of each feature the best that your subscriptions give."""
-            subject, found = await service.of(who, user)
-            return json_response(entitlements_view(subject, clock.now(), found))
+            return await self._list(who, user)
 
         @self.router.get("/entitlements/{key}", response_model=EntitlementCheck, responses=_READ)
         async def check_entitlement(who: actor, key: FeatureKey, user: User = None) -> Response:
             """Whether you may use a feature now. A feature whose best value is false may not be used."""
             subject, found = await service.check(who, key, user)
             return json_response(check_view(subject, clock.now(), key, found))
+
+    async def _list(self, who: Actor, user: str | None) -> Response:
+        subject, found = await self._service.of(who, user)
+        return json_response(entitlements_view(subject, self._clock.now(), found))
+
+    async def _directly(self, who: Actor, _: "re.Match[str]") -> Response:
+        return await self._list(who, None)
 
     def _route_features(self, service: EntitlementService, authenticate: Authenticate) -> None:
         actor = Annotated[Actor, Depends(authenticate)]

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
+from pydantic import AfterValidator
 from starlette.responses import Response
 
 from tallystick.metrics.periods import By
 from tallystick.metrics.schemas import (
+    FiguresView,
     MoneyReport,
     MrrReport,
-    OverviewView,
     RatesFields,
     RatesView,
     SubscriberReport,
@@ -27,7 +28,17 @@ from tallystick.platform.http import json_response, problems
 __all__ = ["MetricsController"]
 
 Authenticate = Callable[..., Awaitable[Actor]]
-Day = Annotated[date | None, Query()]
+
+
+def _countable(day: date) -> date:
+    if not _YEARS[0] <= day.year <= _YEARS[1]:
+        raise ValueError(f"should be a day of the years {_YEARS[0]} to {_YEARS[1]}")
+    return day
+
+
+_YEARS = (1970, 2999)
+CountableDay = Annotated[date, AfterValidator(_countable)]
+Day = Annotated[CountableDay | None, Query()]
 Currency = Annotated[str | None, Query(max_length=10, description="only this one; all are converted to one by default")]
 Form = Annotated[str, Query(alias="format", pattern="^(json|csv)$")]
 _READ = problems(401, 403, 422, 500, 503)
@@ -52,13 +63,13 @@ class MetricsController:
     def _route_overview(self, service: MetricsService, authenticate: Authenticate) -> None:
         actor = Annotated[Actor, Depends(authenticate)]
 
-        @self.router.get("", response_model=OverviewView, responses=_READ)
-        async def overview(who: actor, day: Day = None, currency: Currency = None) -> Response:
+        @self.router.get("", response_model=FiguresView, responses=_READ)
+        async def get_figures(who: actor, day: Day = None, currency: Currency = None) -> Response:
             """The figures of a day (today); rates look back 30 days."""
             return json_response(msgspec.to_builtins(await service.overview(who, day, currency)))
 
         @self.router.put("/rates/{day}", response_model=RatesView, responses=_WRITE)
-        async def put_rates(who: actor, day: Annotated[date, Path()], body: RatesFields) -> Response:
+        async def put_rates(who: actor, day: Annotated[CountableDay, Path()], body: RatesFields) -> Response:
             """Set a day's exchange rates to the base currency (administrators); they hold until the next day's."""
             rates = await service.save_rates(who, day, body.rates)
             return json_response({"day": day.isoformat(), "base": service.base, "rates": dict(rates)})

@@ -1,11 +1,12 @@
 """What the API takes and answers about figures. Amounts are integers in minor units of the report's currency."""
 
 from datetime import date
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
-    "MoneyReport", "MrrReport", "OverviewView", "RatesFields", "RatesView", "SubscriberReport", "TrialReport",
+    "FiguresView", "MoneyReport", "MrrReport", "RatesFields", "RatesView", "SubscriberReport", "TrialReport",
 ]  # fmt: skip
 
 
@@ -75,7 +76,7 @@ class MoneyReport(_Report):
     data: list[MoneyPeriodView]
 
 
-class OverviewView(BaseModel):
+class FiguresView(BaseModel):
     day: date
     currency: str
     mrr: int
@@ -95,7 +96,7 @@ class RatesFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    rates: dict[str, str] = Field(
+    rates: dict[str, Annotated[str, Field(max_length=40)]] = Field(
         min_length=1,
         max_length=200,
         description="by currency, what one main unit of it is worth in main units of the base, as a decimal in text",

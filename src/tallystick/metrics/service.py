@@ -191,7 +191,7 @@ class MetricsService:
             raise Forbidden("Figures are for staff.")
         if currency is not None:
             _check_currency(currency, field="currency")
-        async with self._database.connection() as connection:
+        async with self._database.reading() as connection:
             before = await self._repository.sums(connection, [kind for kind in kinds if kind in MOVEMENTS], start)
             figures = await self._repository.days(connection, kinds, start, end)
             rates = await self._repository.rates(connection, self._base, start, end) if currency is None else {}

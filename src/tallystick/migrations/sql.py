@@ -4,8 +4,8 @@ from typing import Any
 
 __all__ = ["LOCK_TIMEOUT", "run"]
 
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '4s';"
-"""A lock not had within four seconds fails the migration, rather than block traffic behind it."""
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '500ms';"
+"""A lock not had within half a second fails the try, rather than block traffic behind it; there are more tries."""
 
 
 def run(sql: str) -> None:

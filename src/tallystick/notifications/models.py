@@ -67,7 +67,7 @@ class MailRequest:
     `locale` is what the user is known to read (`de`, `de-AT`); None is the installation's own. `context` is
     JSON: amounts as integers in minor units beside their `currency`, times as RFC 3339 text, None for unknown.
     `due_at` is business time, and so is `happened_at`, the time of what the mail tells: before the installation's mark
-    it is told to nobody. None: it tells of what is to come.
+    it is told to nobody. None: it tells of what is to come. `event_id` is Stripe's event that told it, where one did.
     """
 
     business_key: str
@@ -78,6 +78,7 @@ class MailRequest:
     user_id: UUID | None
     due_at: datetime
     happened_at: datetime | None = None
+    event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class NewMail:
     state: MailState
     message_id: str
     problem: str | None
+    trace: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Mail:
     context: Mapping[str, Any]
     message_id: str
     attempts: int
+    trace: bytes | None
 
     @classmethod
     def of(cls, row: Record) -> Self:
@@ -118,6 +121,7 @@ class Mail:
             context=row["context"],
             message_id=row["message_id"],
             attempts=row["attempts"],
+            trace=row["trace"],
         )
 
 

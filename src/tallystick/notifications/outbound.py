@@ -11,18 +11,22 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from tallystick.core.clock import Clock
+from tallystick.core.points import reach
 from tallystick.notifications.alerts import ALERT_PREFIX
 from tallystick.notifications.hooks import Fact, HookBroken, Hooks
 from tallystick.notifications.outbound_models import Delivery, FactTypes, NewFact, webhook_id
 from tallystick.notifications.outbound_repository import OUTBOUND_CHANNEL, EndpointRepository, OutboundRepository
 from tallystick.notifications.outbound_sender import Lookup, Outcome, WebhookSender, system_lookup
 from tallystick.notifications.silence import ReadMark, is_silent, no_mark
-from tallystick.platform.database import WEATHER, Database, Transaction, is_weather, listen
+from tallystick.platform.database import WEATHER, Database, Transaction, is_weather
 from tallystick.platform.logging import scrub
+from tallystick.platform.sealing import KeyMissing, Sealer
 from tallystick.platform.settings import Settings
 from tallystick.platform.telemetry import note_outbound
+from tallystick.platform.tracing import span
 from tallystick.platform.work import backoff, enqueue, pause
 
 __all__ = ["OutboundService"]
@@ -49,6 +53,7 @@ class OutboundService:
         self._clock = clock
         self._allow_private = settings.private_webhooks_allowed
         self._lookup = lookup
+        self._sealer = Sealer([key.get_secret_value() for key in settings.sealing_keys])
         self._hooks = Hooks()
         self._deliveries = OutboundRepository()
         self._endpoints = EndpointRepository()
@@ -78,7 +83,7 @@ class OutboundService:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver what is due until `stop`, then finish what is in hand."""
         wake = asyncio.Event()
-        listener = asyncio.create_task(listen(self._database, OUTBOUND_CHANNEL, wake.set, stop))
+        listener = asyncio.create_task(self._database.listen(OUTBOUND_CHANNEL, wake.set, stop))
         sender = WebhookSender(allow_private=self._allow_private, lookup=self._lookup)
         lanes = _Lanes(wake)
         try:
@@ -111,20 +116,37 @@ class OutboundService:
             )
 
     async def _deliver(self, sender: WebhookSender, delivery: Delivery) -> None:
-        try:
-            if delivery.endpoint_id is not None:
-                outcome = await sender.send(delivery, self._clock.wall())
-            else:
-                outcome = await self._call(delivery)
-        except Exception as error:
-            log.exception("outbound.failed", id=str(delivery.id))
-            outcome = Outcome(f"internal error: {type(error).__name__}")
+        name = f"deliver {delivery.type}"
+        with span(name, "producer", parent=delivery.trace, alone=True) as traced:
+            outcome = await self._try(sender, delivery)
+            traced.set("messaging.message.id", webhook_id(delivery.fact_id))
+            traced.set("tallystick.receiver", delivery.receiver)
+            if outcome.status is not None:
+                traced.set("http.response.status_code", outcome.status)
+            if outcome.error is not None:
+                traced.failed(str(outcome.status or "no answer"))
         try:
             await self._mark(delivery, outcome)
         except Exception as error:
             # The lease runs out, and it is delivered again under the same id.
             if not is_weather(error):
                 log.exception("outbound.unmarked", id=str(delivery.id))
+
+    async def _try(self, sender: WebhookSender, delivery: Delivery) -> Outcome:
+        try:
+            if delivery.endpoint_id is None:
+                return await self._call(delivery)
+            await reach("send.before")
+            secrets = [self._sealer.open(secret, str(delivery.endpoint_id)) for secret in delivery.secrets]
+            outcome = await sender.send(replace(delivery, secrets=secrets), self._clock.wall())
+            await reach("send.after")
+            return outcome
+        except KeyMissing as error:
+            log.warning("outbound.secret_sealed", endpoint=str(delivery.endpoint_id), reason=str(error))
+            return Outcome(f"the endpoint's secret is {error}")
+        except Exception as error:
+            log.exception("outbound.failed", id=str(delivery.id))
+            return Outcome(f"internal error: {type(error).__name__}")
 
     async def _call(self, delivery: Delivery) -> Outcome:
         fact = Fact(webhook_id(delivery.fact_id), delivery.type, delivery.occurred_at, delivery.data)

@@ -18,6 +18,7 @@ from tallystick.notifications.outbound_models import EVERYTHING, TEST, DeliveryR
 from tallystick.notifications.outbound_repository import EndpointRepository
 from tallystick.notifications.outbound_sender import Lookup, check_url, system_lookup
 from tallystick.platform.database import Database, Transaction
+from tallystick.platform.sealing import Sealer
 from tallystick.platform.settings import Settings
 
 __all__ = ["EndpointService"]
@@ -43,6 +44,7 @@ class EndpointService:
         self._https_only = settings.environment == "production"
         self._allow_private = settings.private_webhooks_allowed
         self._lookup = lookup
+        self._sealer = Sealer([key.get_secret_value() for key in settings.sealing_keys])
         self._repository = EndpointRepository()
         self.types = types
 
@@ -62,15 +64,15 @@ class EndpointService:
         """A new endpoint with a secret of its own; raises `UrlRefused`, `EventTypeUnknown`, `TooManyEndpoints`."""
         self._check_events(events)
         await self._check_url(url)
-        now = self._clock.now()
+        now, endpoint_id, secret = self._clock.now(), new_id(), _new_secret()
         endpoint = Endpoint(
-            id=new_id(),
+            id=endpoint_id,
             url=url,
             events=events,
             description=description,
             enabled=enabled,
             disabled_reason=None if enabled else "manual",
-            secret=_new_secret(),
+            secret=self._sealer.seal(secret, str(endpoint_id)),
             previous_secret=None,
             previous_secret_until=None,
             failing_since=None,
@@ -80,7 +82,7 @@ class EndpointService:
         async with self._database.transaction() as tx:
             if not await self._repository.add(tx, endpoint, _MOST):
                 raise TooManyEndpoints(f"There are {_MOST} webhook endpoints already.")
-        return endpoint
+        return replace(endpoint, secret=secret)
 
     async def update(self, endpoint_id: str, changes: Mapping[str, Any]) -> Endpoint:
         """Change `url`, `events`, `description`, `enabled`; switched on, it gets what waited for it meanwhile.
@@ -107,17 +109,39 @@ class EndpointService:
 
     async def rotate(self, endpoint_id: str) -> Endpoint:
         """Give an endpoint a new secret; for a day webhooks bear a signature by the old one, too."""
+        secret = _new_secret()
         async with self._database.transaction() as tx:
             old = await self._find(tx, endpoint_id, lock=True)
             new = replace(
                 old,
-                secret=_new_secret(),
+                secret=self._sealer.seal(secret, str(old.id)),
                 previous_secret=old.secret,
                 previous_secret_until=self._clock.wall() + _OLD_SECRET_VALID,
                 updated_at=self._clock.now(),
             )
             await self._repository.save(tx, new)
-        return new
+        return replace(new, secret=secret)
+
+    async def seal_anew(self) -> int:
+        """Seal by the first key what another one has sealed, or none; of how many endpoints. Raises KeyMissing."""
+        stale = [endpoint.id for endpoint in await self.listed() if self._stale(endpoint)]
+        for endpoint_id in stale:
+            async with self._database.transaction() as tx:
+                endpoint = await self._repository.find(tx, endpoint_id, lock=True)
+                if endpoint is not None:
+                    await self._repository.save(tx, self._sealed_anew(endpoint))
+        return len(stale)
+
+    def _stale(self, endpoint: Endpoint) -> bool:
+        return self._sealer.stale(endpoint.secret) or self._sealer.stale(endpoint.previous_secret or "")
+
+    def _sealed_anew(self, endpoint: Endpoint) -> Endpoint:
+        place, old = str(endpoint.id), endpoint.previous_secret
+        return replace(
+            endpoint,
+            secret=self._sealer.seal(self._sealer.open(endpoint.secret, place), place),
+            previous_secret=old and self._sealer.seal(self._sealer.open(old, place), place),
+        )
 
     async def delete(self, endpoint_id: str) -> UUID:
         """Take an endpoint out of use, and what is queued for it; raises `NotFound`."""

@@ -44,6 +44,7 @@ class NewFact(Struct, frozen=True):
     """A fact to be told, once for each `business_key`.
 
     `object_key` names the object whose facts are told in order; `occurred_at` is when it happened; `data` is JSON.
+    `event_id` is Stripe's event that told it, where one did.
     """
 
     type: str
@@ -51,6 +52,7 @@ class NewFact(Struct, frozen=True):
     object_key: str
     occurred_at: datetime
     data: Mapping[str, Any]
+    event_id: str | None = None
 
 
 class Endpoint(Struct, frozen=True):
@@ -85,6 +87,7 @@ class Delivery(Struct, frozen=True):
     endpoint_id: UUID | None
     url: str | None
     secrets: list[str]
+    trace: bytes | None = None
 
 
 class DeliveryRow(Struct, frozen=True):

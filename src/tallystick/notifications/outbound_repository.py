@@ -9,6 +9,7 @@ from tallystick.core.ids import new_id
 from tallystick.core.pages import Page
 from tallystick.notifications.outbound_models import Delivery, DeliveryRow, Endpoint, NewFact
 from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.tracing import here
 
 __all__ = ["OUTBOUND_CHANNEL", "EndpointRepository", "OutboundRepository"]
 
@@ -51,7 +52,8 @@ _LEASED = """
            f.data, d.endpoint_id, e.url,
            CASE WHEN e.id IS NULL THEN ARRAY[]::text[]
                 WHEN e.previous_secret_until > $2 THEN ARRAY[e.secret, e.previous_secret]
-                ELSE ARRAY[e.secret] END AS secrets
+                ELSE ARRAY[e.secret] END AS secrets,
+           f.trace
     FROM outbound_deliveries d JOIN outbound_facts f ON f.id = d.fact_id
          LEFT JOIN webhook_endpoints e ON e.id = d.endpoint_id
     WHERE d.id = ANY ($1) AND d.leased_until = $3 ORDER BY d.seq
@@ -82,10 +84,11 @@ class OutboundRepository:
         await tx.fetch(
             f"""
             WITH added AS (
-                INSERT INTO outbound_facts (id, business_key, type, object_key, data, occurred_at, created_at)
-                SELECT id, business_key, type, object_key, data, occurred_at, $7
-                FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
-                     AS new (id, business_key, type, object_key, data, occurred_at)
+                INSERT INTO outbound_facts (id, business_key, type, object_key, data, occurred_at, created_at, trace)
+                SELECT id, business_key, type, object_key, data, occurred_at, $7, trace
+                FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[],
+                            $11::bytea[])
+                     AS new (id, business_key, type, object_key, data, occurred_at, trace)
                 ON CONFLICT (business_key) DO NOTHING
                 RETURNING id, type, object_key
             ), queued AS (
@@ -112,6 +115,7 @@ class OutboundRepository:
             wall,
             list(hooks),
             [fact_id for fact_id, _, tell in rows if tell],
+            [here(fact.event_id) for _, fact, _ in rows],
         )
 
     async def take(

@@ -23,6 +23,7 @@ from tallystick.notifications.errors import UrlRefused
 from tallystick.notifications.outbound_models import Delivery, fact_body, webhook_id
 from tallystick.platform.database import assert_no_transaction
 from tallystick.platform.logging import scrub
+from tallystick.platform.tracing import here, traceparent
 
 __all__ = ["Lookup", "Outcome", "UnsafeAddress", "WebhookSender", "check_url", "is_public", "sign", "system_lookup"]
 
@@ -194,6 +195,8 @@ class WebhookSender:
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": sign(delivery.secrets, message_id, at, body),
         }
+        if parent := traceparent(here()):
+            headers["traceparent"] = parent
         try:
             return await self._post(delivery.url, body, headers)
         except UnsafeAddress as error:

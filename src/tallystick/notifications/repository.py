@@ -24,13 +24,13 @@ class MailRepository:
             f"""
             WITH added AS (
                 INSERT INTO mails (id, business_key, template, recipient, locale, context, user_id, state, due_at,
-                                   message_id, last_error, finished_at)
+                                   message_id, last_error, trace, finished_at)
                 SELECT id, business_key, template, recipient, locale, context, user_id, state, due_at,
-                       message_id, last_error, CASE WHEN state = 'queued' THEN NULL ELSE $12::timestamptz END
+                       message_id, last_error, trace, CASE WHEN state = 'queued' THEN NULL ELSE $12::timestamptz END
                 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::uuid[],
-                            $8::text[], $9::timestamptz[], $10::text[], $11::text[])
+                            $8::text[], $9::timestamptz[], $10::text[], $11::text[], $13::bytea[])
                      AS new (id, business_key, template, recipient, locale, context, user_id, state, due_at,
-                             message_id, last_error)
+                             message_id, last_error, trace)
                 ON CONFLICT (business_key) DO NOTHING
                 RETURNING state, due_at
             )
@@ -49,6 +49,7 @@ class MailRepository:
             [mail.message_id for mail in rows],
             [mail.problem for mail in rows],
             now,
+            [mail.trace for mail in rows],
         )
 
     async def finish(

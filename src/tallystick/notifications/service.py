@@ -18,6 +18,7 @@ import structlog
 
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
+from tallystick.core.points import reach
 from tallystick.notifications.addresses import InvalidAddress, Sender, parse_recipient, printable
 from tallystick.notifications.alerts import ALERT_PREFIX, alert_context
 from tallystick.notifications.locales import Catalogue, TextError
@@ -33,10 +34,11 @@ from tallystick.notifications.models import (
 from tallystick.notifications.outage import Outage
 from tallystick.notifications.repository import MAIL_CHANNEL, MailRepository
 from tallystick.notifications.silence import ReadMark, is_silent, no_mark
-from tallystick.platform.database import WEATHER, Database, Record, Transaction, listen
+from tallystick.platform.database import WEATHER, Database, Record, Transaction
 from tallystick.platform.mail import MailDelayed, MailRejected
 from tallystick.platform.settings import Settings
 from tallystick.platform.telemetry import note_mail
+from tallystick.platform.tracing import Span, here, span
 from tallystick.platform.work import Queue, WorkItem, backoff, enqueue, run_queue
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ class NotificationService:
         for problem in self.check_templates() if self._templates_dir else ():
             log.error("mail.template_broken", problem=problem)
         wake = asyncio.Event()
-        listener = asyncio.create_task(listen(self._database, MAIL_CHANNEL, wake.set, stop))
+        listener = asyncio.create_task(self._database.listen(MAIL_CHANNEL, wake.set, stop))
         try:
             await run_queue(self._queue, self._deliver, stop=stop, wake=wake, concurrency=_CONCURRENCY)
         finally:
@@ -193,25 +195,37 @@ class NotificationService:
             state=state,
             message_id=self._sender.message_id(mail_id),
             problem=problem,
+            trace=here(request.event_id),
         )
 
     async def _deliver(self, row: Record) -> None:
         mail = Mail.of(row)
+        with span(f"mail {mail.template}", "client", parent=mail.trace, alone=True) as traced:
+            traced.set("tallystick.mail.id", str(mail.id))
+            await self._try(mail, traced)
+
+    async def _try(self, mail: Mail, traced: Span) -> None:
         try:
             if not await self._still_holds(mail):
+                traced.set("tallystick.mail.outcome", MailState.SUPERSEDED)
                 await self._finish(mail, MailState.SUPERSEDED)
                 return
             rendered = self.render(mail.template, mail.locale, mail.context)
             assert self._transport is not None
+            await reach("send.before")
             await self._transport.send(self._message(mail, rendered))
+            await reach("send.after")
         except MailRejected as error:
+            traced.failed("rejected")
             await self._give_up(mail, str(error))
         except MailDelayed as error:
+            traced.failed("delayed")
             await self._put_back(mail, str(error), counted=error.counted)
         except WEATHER:
             raise
         except Exception as error:
             # A template or a check that is broken: it may be mended while the mail waits.
+            traced.failed(type(error).__name__)
             log.exception("mail.failed", id=str(mail.id), template=mail.template)
             await self._put_back(mail, f"{type(error).__name__}: {error}", counted=True)
         else:

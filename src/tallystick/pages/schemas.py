@@ -65,7 +65,7 @@ class CreateCheckoutSession(BaseModel):
     metadata: Metadata = Field(default_factory=dict, description="goes to the payment or subscription, too")
 
 
-class RecurringView(BaseModel):
+class SubscriptionCostView(BaseModel):
     """What a subscription costs: amounts of a whole period, in minor units."""
 
     interval: str
@@ -93,7 +93,7 @@ class CheckoutSessionView(BaseModel):
     price: str | None
     quantity: int
     promotion_code: str | None
-    recurring: RecurringView | None = Field(description="of a subscription: what it costs then")
+    recurring: SubscriptionCostView | None = Field(description="of a subscription: what it costs then")
     payment_id: UUID | None = Field(description="once the customer has begun to pay")
     subscription_id: UUID | None = Field(description="once the customer has begun to pay")
     success_url: str | None

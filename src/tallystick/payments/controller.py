@@ -1,7 +1,7 @@
 """`PaymentController`: the payment routes. Parse, authorise, call one service method, shape the answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+import re
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from tallystick.attempts.models import Settled
 from tallystick.core.pages import LIMIT_DEFAULT, LIMIT_MAX
-from tallystick.payments.models import Payment
 from tallystick.payments.models_requests import (
     CancelRequest,
     CaptureRequest,
@@ -32,8 +31,10 @@ from tallystick.payments.schemas import (
 from tallystick.payments.service import StripePaymentService
 from tallystick.payments.views import charge_view, dispute_view, payment_view, refund_view
 from tallystick.platform.auth import Actor
+from tallystick.platform.direct import DirectRead
 from tallystick.platform.http import (
     IdempotencyKey,
+    Moment,
     idempotent_request,
     json_response,
     problem_response,
@@ -49,6 +50,10 @@ Key = IdempotencyKey
 PaymentId = Annotated[str, Path(alias="id", max_length=255, description="ours or Stripe's")]
 Cursor = Annotated[str | None, Query(max_length=255, description="a payment's id, ours or Stripe's; exclusive")]
 _BASE = "/payment-intent"
+_DIRECT_ONE = re.compile(rf"/api/payments{_BASE}/(?P<id>[A-Za-z0-9_-]{{1,255}})")
+_DIRECT_PAGE = re.compile(
+    r"/api/payments/history(?:\?limit=(?P<limit>[1-9][0-9]?)(?:&starting_after=(?P<after>[A-Za-z0-9_-]{1,255}))?)?"
+)
 _WRITE_ERRORS = problems(401, 402, 403, 404, 409, 413, 422, 500, 502, 503)
 _WRITTEN: dict[int | str, dict[str, Any]] = {
     202: {"model": PaymentView, "description": "Not known yet whether it happened; repeat with the same key"},
@@ -67,6 +72,10 @@ class PaymentController:
         self._route_ending(authenticate)
         self._route_refund(authenticate)
         self._route_reads(authenticate)
+        self.direct = [
+            DirectRead(f"/api/payments{_BASE}/{{id}}", "get_payment_intent", _DIRECT_ONE, self._one_directly),
+            DirectRead("/api/payments/history", "payment_history", _DIRECT_PAGE, self._page_directly),
+        ]
 
     def _route_charging(self, authenticate: Authenticate) -> None:
         actor = Annotated[Actor, Depends(authenticate)]
@@ -153,8 +162,7 @@ class PaymentController:
         @get("/payment-intent/{id}", response_model=PaymentDetails, responses=problems(401, 404, 500, 503))
         async def get_payment_intent(who: actor, payment_id: PaymentId) -> Response:
             """A payment with its charges and refunds, by our id or Stripe's."""
-            payment = await self._service.get(who, payment_id)
-            return json_response(await self._details(payment, who))
+            return await self._one(who, payment_id)
 
         @get("/history", response_model=PaymentPage, responses=problems(401, 404, 422, 500, 503))
         async def payment_history(
@@ -164,8 +172,8 @@ class PaymentController:
             ending_before: Cursor = None,
             status: Annotated[str | None, Query(max_length=40)] = None,
             currency: Annotated[str | None, Query(pattern=r"^[a-z]{3}$")] = None,
-            created_from: Annotated[datetime | None, Query(description="inclusive, RFC 3339")] = None,
-            created_until: Annotated[datetime | None, Query(description="exclusive, RFC 3339")] = None,
+            created_from: Annotated[Moment | None, Query(description="inclusive, RFC 3339")] = None,
+            created_until: Annotated[Moment | None, Query(description="exclusive, RFC 3339")] = None,
         ) -> Response:
             """Payments, newest first; staff see everybody's."""
             wanted = HistoryRequest(
@@ -177,18 +185,28 @@ class PaymentController:
                 created_from=created_from,
                 created_until=created_until,
             )
-            page = await self._service.history(who, wanted)
-            data = [payment_view(payment, staff=who.staff) for payment in page.data]
-            return json_response({"data": data, "has_more": page.has_more})
+            return await self._page(who, wanted)
 
-    async def _details(self, payment: Payment, who: Actor) -> Mapping[str, Any]:
-        charges, refunds, disputes = await self._service.parts(payment)
+    async def _one_directly(self, who: Actor, asked: "re.Match[str]") -> Response:
+        return await self._one(who, asked["id"])
+
+    async def _page_directly(self, who: Actor, asked: "re.Match[str]") -> Response:
+        limit = int(asked["limit"] or LIMIT_DEFAULT)
+        return await self._page(who, HistoryRequest(limit=limit, starting_after=asked["after"]))
+
+    async def _page(self, who: Actor, wanted: HistoryRequest) -> Response:
+        page = await self._service.history(who, wanted)
+        data = [payment_view(payment, staff=who.staff) for payment in page.data]
+        return json_response({"data": data, "has_more": page.has_more})
+
+    async def _one(self, who: Actor, payment_id: str) -> Response:
+        payment, charges, refunds, disputes = await self._service.get_whole(who, payment_id)
         view = payment_view(payment, staff=who.staff)
         view["charges"] = [charge_view(charge, staff=who.staff) for charge in charges]
         view["refunds"] = [refund_view(refund) for refund in refunds]
         if who.staff:
             view["disputes"] = [dispute_view(dispute) for dispute in disputes]
-        return view
+        return json_response(view)
 
     async def _answer(self, request: Request, sent: IdempotentRequest, work: Awaitable[Settled]) -> Response:
         settled = await work

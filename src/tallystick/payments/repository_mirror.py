@@ -2,26 +2,38 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
 from tallystick.payments.models import ChargeRow, DisputeRow, RefundRow
-from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.database import Connection, Record, Transaction
 from tallystick.platform.mirror_table import MirrorTable
 
-__all__ = ["CHARGES", "DISPUTES", "REFUNDS", "RefundRepository", "cards_of", "parts_of"]
+__all__ = ["CHARGES", "DISPUTES", "PARTS", "REFUNDS", "RefundRepository", "cards_of", "parts_of"]
 
-Row = TypeVar("Row", ChargeRow, RefundRow, DisputeRow)
 # By our id: a refund is stored before Stripe knows of it.
 CHARGES = MirrorTable("charges", ChargeRow, "stripe_charge_id", key="id")
 REFUNDS = MirrorTable("refunds", RefundRow, "stripe_refund_id", key="id")
 DISPUTES = MirrorTable("disputes", DisputeRow, "stripe_dispute_id", key="id")
 
 
-async def parts_of(connection: Connection, table: MirrorTable[Row], payment_id: UUID) -> list[Row]:
-    """All rows of a payment, newest first (Stripe bounds their number)."""
-    rows = await connection.fetch(f"{table.select} WHERE payment_id = $1 ORDER BY created_at DESC, id", payment_id)
-    return [table.read(row) for row in rows]
+PARTS = ", ".join(
+    f"""
+    ARRAY(SELECT part FROM (SELECT {table.columns} FROM {table.table} WHERE payment_id = payments.id) part
+          ORDER BY part.created_at DESC, part.id)
+    """
+    for table in (CHARGES, REFUNDS, DISPUTES)
+)
+"""Columns of a query of `payments`: all charges, refunds and disputes, newest first (Stripe bounds their number)."""
+
+
+def parts_of(row: Record) -> tuple[list[ChargeRow], list[RefundRow], list[DisputeRow]]:
+    """What a row tells that ends with `PARTS`."""
+    charges, refunds, disputes = row[-3:]
+    return (
+        [CHARGES.read(part) for part in charges],
+        [REFUNDS.read(part) for part in refunds],
+        [DISPUTES.read(part) for part in disputes],
+    )
 
 
 async def cards_of(

@@ -31,9 +31,10 @@ from tallystick.payments.models_requests import (
     RefundRequest,
 )
 from tallystick.payments.repository import HistoryFilter, PaymentRepository
-from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS, cards_of, parts_of
+from tallystick.payments.repository_mirror import REFUNDS, cards_of
 from tallystick.payments.service_drafts import EXPAND, Drafts
 from tallystick.payments.service_refresh import PaymentRefresher
+from tallystick.payments.states import FINAL
 from tallystick.platform.auth import Actor
 from tallystick.platform.database import Connection, Database, Transaction
 from tallystick.platform.idempotency import IdempotentRequest
@@ -118,7 +119,7 @@ class StripePaymentService:
             params["off_session"] = True
 
         def check(row: Payment) -> None:
-            if row.stripe_status in ("succeeded", "canceled", "requires_capture"):
+            if _is_over(row) or row.stripe_status == "requires_capture":
                 raise PaymentNotConfirmable(f"The payment's status is {row.status}.", payment_status=row.status)
 
         return await self._operate(actor, payment, request, "payment.confirm", params, check)
@@ -137,7 +138,7 @@ class StripePaymentService:
             params["amount_to_capture"] = wanted.amount
 
         def check(row: Payment) -> None:
-            if row.stripe_status in ("succeeded", "canceled"):
+            if _is_over(row):
                 raise PaymentNotCapturable(f"The payment's status is {row.status}.", payment_status=row.status)
             if wanted.amount is not None and wanted.amount > (row.amount_capturable or row.amount):
                 raise AmountError("More than was authorised cannot be captured.", field="amount")
@@ -154,7 +155,7 @@ class StripePaymentService:
         params = {} if wanted.reason is None else {"cancellation_reason": wanted.reason}
 
         def check(row: Payment) -> None:
-            if row.stripe_status in ("succeeded", "canceled"):
+            if _is_over(row):
                 raise PaymentNotCancelable(f"The payment's status is {row.status}.", payment_status=row.status)
 
         return await self._operate(actor, payment, request, "payment.cancel", params, check)
@@ -205,14 +206,16 @@ class StripePaymentService:
             raise NotFound("There is no such payment.", field="id")
         return payment
 
-    async def parts(self, payment: Payment) -> tuple[list[ChargeRow], list[RefundRow], list[DisputeRow]]:
-        """A payment's charges, refunds and disputes, newest first."""
+    async def get_whole(
+        self, actor: Actor, payment_id: str
+    ) -> tuple[Payment, list[ChargeRow], list[RefundRow], list[DisputeRow]]:
+        """The same with its charges, refunds and disputes, newest first."""
         async with self._database.connection() as connection:
-            return (
-                await parts_of(connection, CHARGES, payment.id),
-                [row for row in await parts_of(connection, REFUNDS, payment.id) if not row.release],
-                await parts_of(connection, DISPUTES, payment.id),
-            )
+            found = await self._payments.find_whole(connection, _reference(payment_id), actor.owner)
+        if found is None:
+            raise NotFound("There is no such payment.", field="id")
+        payment, charges, refunds, disputes = found
+        return payment, charges, [refund for refund in refunds if not refund.release], disputes
 
     async def history(self, actor: Actor, wanted: HistoryRequest) -> Page[Payment]:
         """A page of the payments that the actor may see, newest first; raises `InvalidRequest` for a bad cursor."""
@@ -296,7 +299,8 @@ class StripePaymentService:
         row = await self._payments.lock(tx, payment_id)
         if row is None:
             raise NotFound("There is no such payment.", field="id")
-        if row.stripe_payment_intent_id is None:
+        # One that was given up is not in progress any more; its status says what can be done with it.
+        if row.stripe_payment_intent_id is None and row.status != "abandoned":
             raise OperationInProgress("The payment is still being created.", retry_after_s=1)
         return row
 
@@ -319,6 +323,11 @@ class StripePaymentService:
         if amount <= 0 or amount > remaining:
             raise RefundExceedsRemaining(field="amount", remaining=max(remaining, 0), currency=row.currency)
         return amount
+
+
+def _is_over(payment: Payment) -> bool:
+    """Whether nothing can be done with it: it has ended at Stripe, or was given up before Stripe knew it."""
+    return payment.stripe_status in FINAL or payment.status == "abandoned"
 
 
 def _reference(text: str) -> UUID | str:

@@ -1,12 +1,13 @@
 """Which facts about payments the host application hears of, and under which key, so that each is told once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct, UnsetType
 
-from tallystick.customers.service import StripeCustomerService
+from tallystick.customers.models import User
 from tallystick.notifications.outbound import OutboundService
 from tallystick.notifications.outbound_models import FactType, NewFact
 from tallystick.payments.errors import decline_of
@@ -23,26 +24,27 @@ _CLOSED = frozenset({"won", "lost", "warning_closed", "prevented"})
 
 
 class Told(Struct, frozen=True):
-    """A fact before the payment's owner is known; `part` joins the payment in its data."""
+    """A fact before the payment's owner is known; `part` joins the payment in its data, `event_id` told it."""
 
     intent_id: str
     type: str
     key: str
     at: datetime
     part: dict[str, Any]
+    event_id: str | None
 
 
 class PaymentFacts:
     """Hands facts about payments that we made to the outbox, with the payment as it is after the transaction."""
 
-    def __init__(
-        self, payments: PaymentRepository, customers: StripeCustomerService, outbound: OutboundService
-    ) -> None:
+    def __init__(self, payments: PaymentRepository, outbound: OutboundService) -> None:
         self._payments = payments
-        self._customers = customers
         self._outbound = outbound
 
-    async def record(self, tx: Transaction, payments: dict[str, Payment], told: Iterable[Told]) -> None:
+    async def record(
+        self, tx: Transaction, payments: dict[str, Payment], told: Iterable[Told], users: Mapping[UUID, User]
+    ) -> None:
+        """`users` are the owners of the payments."""
         told = [fact for fact in told if payments[fact.intent_id].claimed]
         if not told:
             return
@@ -51,33 +53,31 @@ class PaymentFacts:
         if stale:
             rows = await self._payments.lock_many(tx, sorted(stale), [])
             payments = {**payments, **{str(row.stripe_payment_intent_id): row for row in rows}}
-        owners = {owner for fact in told if (owner := payments[fact.intent_id].user_id)}
-        users = await self._customers.find_many(tx, list(owners)) if owners else {}
         facts = []
         for fact in told:
             payment = payments[fact.intent_id]
             user = users.get(payment.user_id) if payment.user_id else None
             data = {"user": user.external_id if user else None, "payment": payment_view(payment), **fact.part}
             key = f"{fact.type}:{fact.key}"
-            facts.append(NewFact(fact.type, key, f"payment:{payment.id}", fact.at, data))
+            facts.append(NewFact(fact.type, key, f"payment:{payment.id}", fact.at, data, fact.event_id))
         await self._outbound.record_facts(tx, facts)
 
 
 def intent_told(payment: Payment, fact: IntentFacts) -> list[Told]:
     """What a payment intent's state tells."""
-    intent, at = fact.value, fact.source.at
+    intent, at, event_id = fact.value, fact.source.at, fact.source.event_id
     if intent.status == "succeeded":
-        return [Told(intent.id, "payment.succeeded", str(payment.id), at, {})]
+        return [Told(intent.id, "payment.succeeded", str(payment.id), at, {}, event_id)]
     if intent.status == "canceled":
         canceled_at = None if isinstance(intent.canceled_at, UnsetType) else intent.canceled_at
-        return [Told(intent.id, "payment.canceled", str(payment.id), canceled_at or at, {})]
+        return [Told(intent.id, "payment.canceled", str(payment.id), canceled_at or at, {}, event_id)]
     told = []
-    if fact.source.event_type == "payment_intent.requires_action" and fact.source.event_id:
-        told.append(Told(intent.id, "payment.requires_action", fact.source.event_id, at, {}))
+    if fact.source.event_type == "payment_intent.requires_action" and event_id:
+        told.append(Told(intent.id, "payment.requires_action", event_id, at, {}, event_id))
     if isinstance(intent.failure, Failure) and (key := failure_key(fact, intent.failure)):
         decline = decline_of(intent.failure.code, intent.failure.decline_code)
         failure = {"code": decline.code, "message": decline.message, "suggested_action": decline.action}
-        told.append(Told(intent.id, "payment.failed", key, at, {"failure": failure}))
+        told.append(Told(intent.id, "payment.failed", key, at, {"failure": failure}, event_id))
     return told
 
 
@@ -88,11 +88,11 @@ def refund_told(facts: Sequence[RefundFacts], rows: dict[str, RefundRow]) -> lis
         refund, row = fact.value, rows.get(fact.value.id)
         if refund.release or row is None or refund.payment_intent is None:
             continue
-        part = {"refund": refund_view(row)}
+        part, event_id = {"refund": refund_view(row)}, fact.source.event_id
         if refund.status in ("pending", "succeeded"):
-            told.append(Told(refund.payment_intent, "payment.refunded", refund.id, refund.created, part))
+            told.append(Told(refund.payment_intent, "payment.refunded", refund.id, refund.created, part, event_id))
         elif refund.status == "failed":
-            told.append(Told(refund.payment_intent, "refund.failed", refund.id, fact.source.at, part))
+            told.append(Told(refund.payment_intent, "refund.failed", refund.id, fact.source.at, part, event_id))
     return told
 
 
@@ -103,11 +103,11 @@ def dispute_told(facts: Sequence[DisputeFacts], rows: dict[str, DisputeRow]) -> 
         dispute, row = fact.value, rows.get(fact.value.id)
         if row is None or dispute.payment_intent is None:
             continue
-        part = {"dispute": dispute_view(row)}
-        told.append(Told(dispute.payment_intent, "dispute.created", dispute.id, dispute.created, part))
+        part, event_id = {"dispute": dispute_view(row)}, fact.source.event_id
+        told.append(Told(dispute.payment_intent, "dispute.created", dispute.id, dispute.created, part, event_id))
         if dispute.status in _CLOSED:
             key = f"{dispute.id}:{dispute.status}"
-            told.append(Told(dispute.payment_intent, "dispute.closed", key, fact.source.at, part))
+            told.append(Told(dispute.payment_intent, "dispute.closed", key, fact.source.at, part, event_id))
     return told
 
 

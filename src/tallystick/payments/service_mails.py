@@ -1,6 +1,6 @@
 """Which mail a fact about a payment causes, and under which key, so that each is queued once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from tallystick.core.clock import Clock
-from tallystick.customers.service import StripeCustomerService
+from tallystick.customers.models import User
 from tallystick.notifications.models import MailRequest
 from tallystick.notifications.service import NotificationService
 from tallystick.payments.errors import decline_of
@@ -22,29 +22,28 @@ __all__ = ["Draft", "PaymentMails", "failure_key", "intent_mail", "refund_mail"]
 
 
 class Draft(Struct, frozen=True):
-    """A mail before its recipient is known; `at` is when that happened which it tells."""
+    """A mail before its recipient is known; `at` is when that happened which it tells, `event_id` who told it."""
 
     payment: Payment
     business_key: str
     template: str
     context: dict[str, Any]
     at: datetime
+    event_id: str | None
 
 
 class PaymentMails:
     """Addresses drafts to the owners of their payments and queues them."""
 
-    def __init__(self, clock: Clock, customers: StripeCustomerService, notifications: NotificationService) -> None:
+    def __init__(self, clock: Clock, notifications: NotificationService) -> None:
         self._clock = clock
-        self._customers = customers
         self._notifications = notifications
 
-    async def queue(self, tx: Transaction, drafts: Sequence[Draft]) -> None:
-        """Queue the drafts about payments that we made; an owner without an address gets none."""
+    async def queue(self, tx: Transaction, drafts: Sequence[Draft], users: Mapping[UUID, User]) -> None:
+        """Queue the drafts about payments that we made to their `users`; an owner without an address gets none."""
         drafts = [draft for draft in drafts if draft.payment.claimed and draft.payment.user_id]
         if not drafts:
             return
-        users = await self._customers.find_many(tx, list({d.payment.user_id for d in drafts if d.payment.user_id}))
         charge_ids = {draft.payment.latest_charge_id for draft in drafts if draft.payment.latest_charge_id}
         cards = await cards_of(tx, list(charge_ids))
         requests = []
@@ -63,6 +62,7 @@ class PaymentMails:
                     user_id=user.id,
                     due_at=self._clock.now(),
                     happened_at=draft.at,
+                    event_id=draft.event_id,
                 )
             )
         if requests:
@@ -75,7 +75,8 @@ def intent_mail(payment: Payment, fact: IntentFacts) -> Draft | None:
     if intent.status == "succeeded":
         key = f"payment_confirmation:{payment.id}"
         context = {**_context(payment), "amount": _received(payment), "paid_at": at}
-        return Draft(payment, key, "payment_confirmation", context, _happened(fact.source, payment.created_at))
+        happened_at = _happened(fact.source, payment.created_at)
+        return Draft(payment, key, "payment_confirmation", context, happened_at, fact.source.event_id)
     if not isinstance(intent.failure, Failure):
         return None
     key_of_failure = failure_key(fact, intent.failure)
@@ -84,7 +85,8 @@ def intent_mail(payment: Payment, fact: IntentFacts) -> Draft | None:
     decline = decline_of(intent.failure.code, intent.failure.decline_code)
     context = {**_context(payment), "error_code": decline.code, "failed_at": at}
     happened_at = _happened(fact.source, payment.created_at)
-    return Draft(payment, f"payment_failed:{key_of_failure}", "payment_failed", context, happened_at)
+    key = f"payment_failed:{key_of_failure}"
+    return Draft(payment, key, "payment_failed", context, happened_at, fact.source.event_id)
 
 
 def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> Draft | None:
@@ -100,10 +102,11 @@ def refund_mail(payment: Payment, fact: RefundFacts, refund_id: UUID | None) -> 
         "refunded_at": _text(refund.created),
     }
     if refund.status in ("pending", "succeeded"):
-        return Draft(payment, f"refund:{refund.id}", "refund", context, refund.created)
+        return Draft(payment, f"refund:{refund.id}", "refund", context, refund.created, fact.source.event_id)
     if refund.status == "failed":
         happened_at = _happened(fact.source, refund.created)
-        return Draft(payment, f"refund_failed:{refund.id}", "refund_failed", context, happened_at)
+        key = f"refund_failed:{refund.id}"
+        return Draft(payment, key, "refund_failed", context, happened_at, fact.source.event_id)
     return None
 
 

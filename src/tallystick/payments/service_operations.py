@@ -8,7 +8,7 @@ from tallystick.attempts.models import Attempt, Operation, Refusal
 from tallystick.core.clock import Clock, to_unix
 from tallystick.core.errors import DomainError
 from tallystick.payments.errors import PaymentDeclined, decline_of
-from tallystick.payments.models import ChargeFacts, Facts, IntentFacts, RefundFacts
+from tallystick.payments.models import ChargeFacts, Facts, IntentFacts, Payment, RefundFacts
 from tallystick.payments.rejections import rejection
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.repository_mirror import REFUNDS, RefundRepository
@@ -132,8 +132,9 @@ class _IntentOperation:
             return True
         return intent.status in ("requires_action", "processing", "requires_capture", "succeeded")
 
-    async def record(self, tx: Transaction, attempt: Attempt, answer: Answer[PaymentIntent]) -> None:
-        await self._record(tx, attempt, answer.value, answer.at)
+    async def record(self, tx: Transaction, attempt: Attempt, answer: Answer[PaymentIntent]) -> dict[str, Any] | None:
+        payment = await self._record(tx, attempt, answer.value, answer.at)
+        return payment_view(payment) if payment.id == attempt.subject_id else None
 
     async def record_refusal(self, tx: Transaction, attempt: Attempt, refusal: Refusal) -> None:
         shown = refusal.payment_intent
@@ -143,14 +144,14 @@ class _IntentOperation:
         else:
             await self.undo(tx, attempt)
 
-    async def _record(self, tx: Transaction, attempt: Attempt, intent: PaymentIntent, at: datetime | None) -> None:
+    async def _record(self, tx: Transaction, attempt: Attempt, intent: PaymentIntent, at: datetime | None) -> Payment:
         if at is None:
             # A replayed answer: old, nobody knows how old.
             at = intent.expanded_charge.created if intent.expanded_charge else intent.created
         facts: list[Facts] = [IntentFacts(intent, Source("answer", at, base_revision=attempt.request.get("revision")))]
         if intent.expanded_charge:
             facts.append(ChargeFacts(intent.expanded_charge, Source("answer", at)))
-        await self._recorder.record(tx, facts)
+        return (await self._recorder.record_and_show(tx, facts))[intent.id]
 
     async def undo(self, tx: Transaction, attempt: Attempt) -> None:
         if self._kind == "payment.create" and attempt.subject_id:

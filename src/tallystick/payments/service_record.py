@@ -68,8 +68,8 @@ class PaymentRecorder:
         self._installation = installation_id
         self._payments = payments
         self._customers = customers
-        self._mails = PaymentMails(clock, customers, notifications)
-        self._facts = PaymentFacts(payments, customers, outbound)
+        self._mails = PaymentMails(clock, notifications)
+        self._facts = PaymentFacts(payments, outbound)
 
     async def record(self, tx: Transaction, facts: Sequence[Facts]) -> None:
         """Apply `facts` in their order; doing it again changes nothing.
@@ -77,6 +77,10 @@ class PaymentRecorder:
         Raises:
             ParentMissing: a charge, refund or dispute of a payment intent that is not here yet.
         """
+        await self.record_and_show(tx, facts)
+
+    async def record_and_show(self, tx: Transaction, facts: Sequence[Facts]) -> dict[str, Payment]:
+        """The same; the payments by their intents as they are now, but for what refunds among the facts sum up to."""
         intents = [fact for fact in facts if isinstance(fact, IntentFacts)]
         payments = await self._lock(tx, facts, intents)
         await self._record_intents(tx, payments, intents)
@@ -86,9 +90,13 @@ class PaymentRecorder:
         disputes = [fact for fact in facts if isinstance(fact, DisputeFacts)]
         told += await self._record_disputes(tx, payments, disputes)
         drafts += [draft for fact in intents if (draft := intent_mail(payments[fact.value.id], fact))]
-        await self._mails.queue(tx, drafts)
-        of_intents = [each for fact in intents for each in intent_told(payments[fact.value.id], fact)]
-        await self._facts.record(tx, payments, of_intents + told)
+        told = [each for fact in intents for each in intent_told(payments[fact.value.id], fact)] + told
+        heard = [draft.payment for draft in drafts] + [payments[fact.intent_id] for fact in told]
+        owners = {payment.user_id for payment in heard if payment.claimed and payment.user_id}
+        users = await self._customers.find_many(tx, list(owners)) if owners else {}
+        await self._mails.queue(tx, drafts, users)
+        await self._facts.record(tx, payments, told, users)
+        return payments
 
     async def _lock(
         self, tx: Transaction, facts: Iterable[Facts], intents: Sequence[IntentFacts]

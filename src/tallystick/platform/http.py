@@ -3,13 +3,14 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 import structlog
 from fastapi import FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -26,15 +27,20 @@ from tallystick.core.errors import (
     problem,
 )
 from tallystick.core.ids import new_id
-from tallystick.platform.database import WEATHER, is_weather
+from tallystick.platform.bodies import BodyTooLarge, Disconnected, check_json, read_body, replaying
+from tallystick.platform.database import UNSTORABLE, WEATHER, is_weather
 from tallystick.platform.idempotency import IdempotentRequest
+from tallystick.platform.rate_bucket import RatePolicy, Verdict
+from tallystick.platform.rate_limit import RateLimited
 from tallystick.platform.telemetry import note_request
 
 __all__ = [
     "IdempotencyKey",
     "Json",
+    "Moment",
     "Problem",
     "RequestFrame",
+    "answer_error",
     "idempotent_request",
     "install_error_handlers",
     "json_response",
@@ -49,18 +55,19 @@ Json = Mapping[str, Any]
 _NOT_AN_OBJECT = ("missing", "model_type", "model_attributes_type", "dict_type")
 # Whoever knows the address of a customer's page may use it, so the log does not.
 _TOKEN_IN_PATH = re.compile(r"^/(pay|billing/open)/[^/]+")
+_OF_BODIES = frozenset({b"content-length", b"content-type", b"transfer-encoding"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
-class BodyTooLarge(DomainError):
-    code, status = "BODY_TOO_LARGE", 413
-    title = "The body is larger than this service takes"
-    action = "Send less; see REQUEST_BODY_MAX_BYTES."
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("should be a time of the years 1 to 9999 in UTC") from None
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A time that somebody sent; where no zone is named, UTC is meant."""
 
 
 class MalformedBody(DomainError):
@@ -130,28 +137,34 @@ class Problem(BaseModel):
     request_id: str | None = None
 
 
-_PROBLEM_EXAMPLES: dict[int, type[DomainError]] = {
-    400: MalformedBody,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    405: MethodNotAllowed,
-    409: Conflict,
-    413: BodyTooLarge,
-    422: InvalidRequest,
-    500: InternalError,
-    503: Unavailable,
+_PROBLEM_EXAMPLES: dict[int, DomainError] = {
+    400: MalformedBody(),
+    401: Unauthorized(),
+    403: Forbidden(),
+    404: NotFound(),
+    405: MethodNotAllowed(),
+    409: Conflict(),
+    413: BodyTooLarge(),
+    422: InvalidRequest(),
+    429: RateLimited(Verdict(RatePolicy("writes", 120, 60), remaining=0, reset_s=60, wait_s=3)),
+    500: InternalError(),
+    503: Unavailable(),
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for these error statuses (400 comes with every route that takes a body)."""
+    """OpenAPI's `responses` for these error statuses.
+
+    429 comes with every route, 400 with every one that takes a body; 403 and 422 with every one that asks for a token,
+    which may name a user that it must not act for, or none.
+    """
     answers: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({*statuses, 400} if 422 in statuses else set(statuses)):
+    more = {400} if 422 in statuses else set()
+    for status in sorted({*statuses, 429, *more, *((403, 422) if 401 in statuses else ())}):
         kind = _PROBLEM_EXAMPLES.get(status)
         content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
         if kind is not None:
-            content["example"] = {**problem(kind()), "request_id": "0193f0c2-…"}
+            content["example"] = {**problem(kind), "request_id": "0193f0c2-…"}
         title = kind.title if kind else {402: "The payment failed", 502: "Payments are not set up"}.get(status, "Error")
         answers[status] = {"description": title, "content": {"application/problem+json": content}}
     return answers
@@ -163,11 +176,12 @@ def request_id_of(scope: Scope) -> str:
 
 
 class RequestFrame:
-    """Pure ASGI around everything: an id, a bound on the body, security headers, one log line, no leaked trace."""
+    """Pure ASGI around the API and its pages: an id, a bounded body, one log line, no leaked trace."""
 
-    def __init__(self, app: ASGIApp, body_max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, body_max_bytes: int, body_timeout_s: float = 15.0) -> None:
         self._app = app
         self._body_max_bytes = body_max_bytes
+        self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -183,14 +197,13 @@ class RequestFrame:
             nonlocal status, begun
             if message["type"] == "http.response.start":
                 status, begun = message["status"], True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
         try:
-            await self._app(scope, _bounded(receive, self._body_max_bytes), send_framed)
+            await self._app(scope, await self._received(scope, receive), send_framed)
+        except Disconnected:
+            status = 499
         except Exception as error:
             # The framework raises what our handler has logged and answered, for servers that would log it.
             if scope["state"].get("answered") is error:
@@ -198,7 +211,9 @@ class RequestFrame:
             failure = as_domain_error(error)
             if begun:
                 raise
-            await problem_response(problem(failure, request_id))(scope, receive, send_framed)
+            # The rest of a body that is too large or too slow is still on its way; nobody reads it.
+            headers = {"Connection": "close"} if failure.status in (408, 413) else {}
+            await problem_response(problem(failure, request_id), headers)(scope, receive, send_framed)
         finally:
             took_s = time.monotonic() - started
             note_request(getattr(scope.get("route"), "path", "unknown"), scope["method"], status, took_s)
@@ -211,6 +226,16 @@ class RequestFrame:
             )
             structlog.contextvars.unbind_contextvars("request_id")
 
+    async def _received(self, scope: Scope, receive: Receive) -> Receive:
+        """The request's body, read and looked at; raises BodyTooLarge, BodyTooSlow, JsonTooComplex, Disconnected."""
+        headers = {name: value for name, value in scope["headers"] if name in _OF_BODIES}
+        length = headers.get(b"content-length")
+        if length in (None, b"0") and b"transfer-encoding" not in headers:
+            return receive
+        body = await read_body(receive, length, self._body_max_bytes, self._body_timeout_s)
+        check_json(body, headers)
+        return replaying(body, receive)
+
 
 def _incoming_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
@@ -220,24 +245,12 @@ def _incoming_id(scope: Scope) -> str | None:
     return None
 
 
-def _bounded(receive: Receive, most: int) -> Receive:
-    got = 0
-
-    async def bounded() -> Message:
-        nonlocal got
-        message = await receive()
-        got += len(message.get("body", b""))
-        if got > most:
-            raise BodyTooLarge(f"The body has more than {most} bytes.")
-        return message
-
-    return bounded
-
-
 def as_domain_error(error: BaseException) -> DomainError:
     """What the caller may know of an exception; the unexpected is logged here, and answered without its words."""
     if isinstance(error, DomainError):
         return error
+    if isinstance(error, UNSTORABLE):
+        return InvalidRequest("A text in the request has characters that cannot be stored.")
     if is_weather(error):
         log.warning("request.weather", error=type(error).__name__)
         return Unavailable(retry_after_s=1)
@@ -247,21 +260,22 @@ def as_domain_error(error: BaseException) -> DomainError:
 
 def install_error_handlers(app: FastAPI) -> None:
     """Every error of every route becomes a problem document."""
-
-    async def on_error(request: Request, error: Exception) -> Response:
-        failure = _translate(error)
-        request.state.answered = error
-        headers = {}
-        if failure.retry_after_s is not None:
-            headers["Retry-After"] = str(failure.retry_after_s)
-        if failure.status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
-        if key := getattr(request.state, "idempotency_key", None):
-            headers["Idempotency-Key"] = key
-        return problem_response(problem(failure, request_id_of(request.scope)), headers)
-
     for kind in (DomainError, RequestValidationError, HTTPException, *WEATHER, Exception):
-        app.add_exception_handler(kind, on_error)
+        app.add_exception_handler(kind, answer_error)
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The problem document that an error of a route becomes."""
+    failure = _translate(error)
+    request.state.answered = error
+    headers = {}
+    if failure.retry_after_s is not None:
+        headers["Retry-After"] = str(failure.retry_after_s)
+    if failure.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if key := getattr(request.state, "idempotency_key", None):
+        headers["Idempotency-Key"] = key
+    return problem_response(problem(failure, request_id_of(request.scope)), headers)
 
 
 def _translate(error: Exception) -> DomainError:

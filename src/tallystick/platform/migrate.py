@@ -1,19 +1,34 @@
 """Bring a schema up to date; Alembic is loaded only when there is something to do."""
 
+import asyncio
 import importlib
 import re
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import structlog
 
 import tallystick.migrations
 
-__all__ = ["head_revision", "migrate", "schema_is_current"]
+__all__ = [
+    "SchemaState",
+    "SchemaTooNew",
+    "current_revision",
+    "head_revision",
+    "migrate",
+    "schema_is_current",
+    "schema_state",
+]
+
+log = structlog.get_logger()
 
 _FOLDER = Path(tallystick.migrations.__file__).parent
 _LOCK = 0x7A11757C
+_LOCK_TRIES = 20
+_LOCK_PAUSE_S = 0.25
 
 
 @cache
@@ -25,16 +40,50 @@ def head_revision() -> str:
     return max(found[1] for path in (_FOLDER / "versions").glob("*.py") if (found := re.match(r"(\d{4})_", path.name)))
 
 
+class SchemaState(StrEnum):
+    """How a schema stands to this program. It serves one that is AHEAD: a migration comes before the program."""
+
+    MISSING = "missing"
+    BEHIND = "behind"
+    CURRENT = "current"
+    AHEAD = "ahead"
+    BEYOND = "beyond"
+
+    @property
+    def serves(self) -> bool:
+        """Whether this program can work on it."""
+        return self in (SchemaState.CURRENT, SchemaState.AHEAD)
+
+
+class SchemaTooNew(Exception):
+    """The schema has taken away what this program needs; the message says what to install."""
+
+
 async def schema_is_current(url: str, schema: str) -> bool:
     """Whether `schema` is at the newest revision."""
     connection = await asyncpg.connect(url, timeout=10)
     try:
-        return await _current(connection, schema) == head_revision()
+        return await schema_state(connection, schema) is SchemaState.CURRENT
     finally:
         await connection.close()
 
 
-async def _current(connection: Any, schema: str) -> str | None:
+async def schema_state(connection: Any, schema: str) -> SchemaState:
+    """How `schema` stands to this program; where it is newer, it says itself from which revision on it serves."""
+    revision, head = await current_revision(connection, schema), head_revision()
+    if revision is None:
+        return SchemaState.MISSING
+    if revision <= head:
+        return SchemaState.CURRENT if revision == head else SchemaState.BEHIND
+    said = await connection.fetchval(
+        "SELECT obj_description(to_regclass($1), 'pg_class')", f'"{schema}".alembic_version'
+    )
+    found = re.search(r"serves from (\d{4})", said or "")
+    return SchemaState.BEYOND if found and head < found[1] else SchemaState.AHEAD
+
+
+async def current_revision(connection: Any, schema: str) -> str | None:
+    """The revision of a schema; None where it holds nothing of ours."""
     if await connection.fetchval("SELECT to_regclass($1)", f'"{schema}".alembic_version') is None:
         return None
     revision: str | None = await connection.fetchval(f'SELECT version_num FROM "{schema}".alembic_version')
@@ -49,21 +98,37 @@ async def migrate(url: str, schema: str) -> list[str]:
     connection = await asyncpg.connect(url, timeout=10)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        current = await _current(connection, schema)
-        if current == head_revision():
+        state = await schema_state(connection, schema)
+        if state is SchemaState.BEYOND:
+            raise SchemaTooNew(
+                f"The schema {schema!r} is newer than this program, and does not serve it: install the "
+                "version of Tallystick that made it, or a newer one."
+            )
+        if state.serves:
             return []
-        if current is None:
-            return await _create(connection, schema)
-        return await _upgrade(url, schema)
+        create = state is SchemaState.MISSING
+        applied = await (_create(connection, schema) if create else _upgrade_patiently(url, schema))
+        await _tell_whom_it_serves(connection, schema)
+        return applied
     finally:
         await connection.close()
 
 
-async def _create(connection: "asyncpg.Connection[Any]", schema: str) -> list[str]:
-    versions = [
+def _versions() -> "list[Any]":
+    return [
         importlib.import_module(f"tallystick.migrations.versions.{path.stem}")
         for path in sorted((_FOLDER / "versions").glob("[0-9]*.py"))
     ]
+
+
+async def _tell_whom_it_serves(connection: "asyncpg.Connection[Any]", schema: str) -> None:
+    """Older programs read this: a migration that takes something away names in `serves_from` the first without it."""
+    first = max(str(getattr(version, "serves_from", "0001")) for version in _versions())
+    await connection.execute(f"COMMENT ON TABLE \"{schema}\".alembic_version IS 'serves from {first}'")
+
+
+async def _create(connection: "asyncpg.Connection[Any]", schema: str) -> list[str]:
+    versions = _versions()
     async with connection.transaction():
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET LOCAL search_path TO "{schema}"')
         for version in versions:
@@ -76,14 +141,28 @@ async def _create(connection: "asyncpg.Connection[Any]", schema: str) -> list[st
     return [version.revision for version in versions]
 
 
-async def _upgrade(url: str, schema: str) -> list[str]:
+async def _upgrade_patiently(url: str, schema: str) -> list[str]:
+    """What traffic keeps from its lock is tried again: each try holds up others for half a second at most."""
+    applied: list[str] = []
+    for tries in range(1, _LOCK_TRIES + 1):
+        try:
+            return await _upgrade(url, schema, applied)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            if tries == _LOCK_TRIES:
+                raise
+            log.warning("migrate.locked", tries=tries, hint="somebody holds a table; trying again")
+            await asyncio.sleep(min(_LOCK_PAUSE_S * 2 ** (tries - 1), 10))
+    return applied
+
+
+async def _upgrade(url: str, schema: str, applied: list[str] | None = None) -> list[str]:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import text
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
-    applied: list[str] = []
+    applied = [] if applied is None else applied
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes.update(schema=schema, applied=applied)

@@ -1,13 +1,13 @@
 """SQL of tables whose rows are records with the table's columns as fields, read and written whole."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from tallystick.core.pages import Page
-from tallystick.platform.database import Connection, Record, Transaction
+from tallystick.platform.database import Connection, Transaction
 
 __all__ = ["MirrorTable", "RowTable"]
 
@@ -23,15 +23,16 @@ class RowTable(Generic[Row]):
         self._names = [field.name for field in fields]
         # Amounts are numeric, which the driver reads as Decimal; money is in integers here.
         numbers = {field.name for field in fields if field.type in (int, int | None)}
-        columns = ", ".join(f"{name}::bigint AS {name}" if name in numbers else name for name in self._names)
+        self.table = table
+        self.columns = ", ".join(f"{name}::bigint AS {name}" if name in numbers else name for name in self._names)
         marks = ", ".join(f"${n}" for n in range(1, len(self._names) + 1))
         changes = ", ".join(f"{name} = excluded.{name}" for name in self._names if name not in (*key, *fixed))
-        self.select = f"SELECT {columns} FROM {table}"
+        self.select = f"SELECT {self.columns} FROM {table}"
         self.insert = f"INSERT INTO {table} ({', '.join(self._names)}) VALUES ({marks})"
         self._upsert = f"{self.insert} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
-    def read(self, row: Record) -> Row:
-        """A record of a row that `select` found."""
+    def read(self, row: Iterable[Any]) -> Row:
+        """A record of a row that `select` found, or of the values of `columns`."""
         return self._row(*row)
 
     def values(self, row: Row) -> list[Any]:

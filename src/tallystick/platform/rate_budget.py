@@ -136,11 +136,11 @@ class RateBudget:
         """Have one task of this name run, which belongs to no caller: neither to his request nor to his silence."""
         if name in self._tasks:
             return
-        self._tasks[name] = asyncio.create_task(self._guarded(name, work()), name=f"rate.{name}", context=Context())
+        self._tasks[name] = asyncio.create_task(self._guarded(name, work), name=f"rate.{name}", context=Context())
 
-    async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:
             if is_weather(error):
                 log.warning("rate_budget.weather", what=name, error=type(error).__name__)

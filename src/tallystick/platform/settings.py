@@ -4,71 +4,43 @@ A setting `X` may also be given as a file: `X_FILE=/run/secrets/x` (for containe
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
 from tallystick.core.currencies import CURRENCIES
+from tallystick.platform.logging import hide
+from tallystick.platform.settings_database import DatabaseSettings, database_problems
+from tallystick.platform.settings_door import CommaList, DoorSettings, Origins, split
 
 __all__ = ["STRIPE_API_BASE", "Settings", "SettingsError", "load_settings"]
 
 STRIPE_API_BASE = "https://api.stripe.com"
+_SEALING_KEY_LEAST = 32
 
 
 class SettingsError(Exception):
     """The environment cannot be used; the message names every variable at fault and what it should be."""
 
 
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 def _split_or_none(value: object) -> object:
-    return [] if value == "none" else _split(value)
+    return [] if value == "none" else split(value)
 
 
-def _origin(text: str) -> str:
-    found = re.match(r"(https?://[a-z0-9.:\[\]-]+)/?\Z", text.lower())
-    if found is None:
-        raise ValueError("should be origins like https://shop.example.com, separated by commas")
-    return found[1]
-
-
-Origin = Annotated[str, AfterValidator(_origin)]
-CommaList = Annotated[list[str], BeforeValidator(_split)]
-Origins = Annotated[list[Origin], BeforeValidator(_split)]
 CauseList = Annotated[list[Literal["missed_event", "ours", "dashboard", "foreign"]], BeforeValidator(_split_or_none)]
-DayList = Annotated[list[Annotated[int, Field(ge=1, le=60)]], BeforeValidator(_split)]
-SecretList = Annotated[list[SecretStr], BeforeValidator(_split)]
+DayList = Annotated[list[Annotated[int, Field(ge=1, le=60)]], BeforeValidator(split)]
+SecretList = Annotated[list[SecretStr], BeforeValidator(split)]
 
 
-class Settings(BaseModel):
+class Settings(DoorSettings, DatabaseSettings):
     """The settings of one installation. Amounts are minor units of their currency."""
 
-    model_config = ConfigDict(frozen=True)
-
-    # Where we are
-    environment: Literal["production", "development", "test"] = "production"
-    public_url: str | None = None
     installation_id: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,40}$")
-
-    # PostgreSQL
-    database_url: SecretStr
-    database_schema: str = Field(default="public", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
-    database_pool_size: int = Field(default=16, ge=8, le=200)
 
     # Stripe
     stripe_publishable_key: str = ""
@@ -83,7 +55,7 @@ class Settings(BaseModel):
     stripe_background_rate: int = Field(default=10, ge=1, le=1000, description="of them, most in the background")
     reconcile_every_s: float = Field(default=300, ge=0, le=86_400, description="0: never")
     reconcile_full_hour: int = Field(default=3, ge=-1, le=23, description="of the day in UTC; -1: never")
-    reconcile_repair: CauseList = ["missed_event", "ours", "dashboard", "foreign"]
+    reconcile_repair: CauseList = Field(default=["missed_event", "ours", "dashboard", "foreign"])
     clock_file: Path | None = Field(default=None, description="how far the sandbox has moved business time ahead")
 
     # Payments
@@ -114,6 +86,8 @@ class Settings(BaseModel):
     # Outbound webhooks
     outbound_allow_private: bool | None = None
 
+    sealing_keys: SecretList = Field(default=[], description="stored secrets are sealed by the first, opened by any")
+
     # Access
     jwt_secret: SecretStr | None = None
     jwt_jwks_url: str | None = None
@@ -126,7 +100,7 @@ class Settings(BaseModel):
     mail_from: str = "Payments <payments@localhost>"
     admin_email: str | None = None
     mail_locale: Literal["en", "de", "ja"] = "en"
-    mails_disabled: CommaList = []
+    mails_disabled: CommaList = Field(default=[])
     mail_templates_dir: Path | None = None
 
     # Hosted pages
@@ -136,7 +110,7 @@ class Settings(BaseModel):
     brand_logo_path: Path | None = None
     terms_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
     privacy_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
-    checkout_return_urls: Origins = []
+    checkout_return_urls: Origins = Field(default=[])
     billing_login_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
     stripe_js_url: str | None = Field(default=None, pattern=r"^https://[a-z0-9.-]+\.stripe\.com/[^\s;,'\"]*$")
 
@@ -160,11 +134,17 @@ class Settings(BaseModel):
     metrics_token: SecretStr | None = Field(default=None, description="what Prometheus sends to read /metrics")
     alert_urls: SecretList = Field(default=[], description="channels beside mail, as apprise writes them (slack://…)")
 
-    # Limits and logs
-    request_body_max_bytes: int = Field(default=64 * 1024, ge=1024, le=10 * 1024 * 1024)
-    webhook_body_max_bytes: int = Field(default=1024 * 1024, ge=1024, le=10 * 1024 * 1024)
+    # Logs
+    stop_grace_s: float = Field(default=25, ge=1, le=600, description="what is in hand at SIGTERM gets to finish")
+    stop_delay_s: float = Field(default=0, ge=0, le=120, description="how long it is served on, unready, before that")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+
+    # Traces: OpenTelemetry's own variables, of which it reads the others itself
+    otel_exporter_otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    otel_exporter_otlp_traces_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    otel_traces_exporter: Literal["otlp", "none"] = "otlp"
+    otel_sdk_disabled: bool = False
 
     payment_amount_limits: dict[str, tuple[int | None, int | None]] = Field(default_factory=dict, exclude=True)
 
@@ -221,6 +201,15 @@ class Settings(BaseModel):
             return self.environment != "production"
         return self.outbound_allow_private
 
+    @property
+    def traces_endpoint(self) -> str | None:
+        """Where spans are sent; None where nothing is traced."""
+        if self.otel_sdk_disabled or self.otel_traces_exporter == "none":
+            return None
+        if self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint is None:
+            return self.otel_exporter_otlp_traces_endpoint
+        return f"{self.otel_exporter_otlp_endpoint.rstrip('/')}/v1/traces"
+
     def amount_limits(self, currency: str) -> tuple[int, int]:
         """Smallest and largest payment in minor units of `currency`.
 
@@ -245,8 +234,7 @@ class Settings(BaseModel):
             problems.append("DEFAULT_CURRENCY: not a currency that Stripe takes (lower-case ISO code, e.g. usd)")
         if self.min_payment_amount > self.max_payment_amount:
             problems.append("MIN_PAYMENT_AMOUNT: is larger than MAX_PAYMENT_AMOUNT")
-        if urlsplit(self.database_url.get_secret_value()).scheme not in ("postgresql", "postgres"):
-            problems.append("DATABASE_URL: should be postgresql://user:password@host:port/database")
+        problems += database_problems(self)
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -273,6 +261,8 @@ def _access_problems(settings: Settings) -> list[str]:
         return ["JWT_SECRET or JWT_JWKS_URL: one of them is needed to check access tokens"]
     if settings.jwt_secret is not None and len(settings.jwt_secret.get_secret_value().encode()) < 32:
         return ["JWT_SECRET: should have at least 32 bytes (RFC 7518, 3.2)"]
+    if any(len(key.get_secret_value()) < _SEALING_KEY_LEAST for key in settings.sealing_keys):
+        return [f"SEALING_KEYS: each should have at least {_SEALING_KEY_LEAST} characters (`openssl rand -base64 32`)"]
     return []
 
 
@@ -336,6 +326,8 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 
     Raises:
         SettingsError: with one line for every variable at fault; no value is repeated, as it may be a secret.
+
+    From then on no log shows what is secret among them.
     """
     values, problems = _with_files(environment)
     limits, more = _currency_limits(values)
@@ -348,7 +340,31 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         problems += [line for found in error.errors() for line in _lines(found)]
     if problems:
         raise SettingsError("The settings cannot be used:\n" + "\n".join(f"  {line}" for line in problems))
+    hide(_secrets_of(settings))
     return settings
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    """What must never be shown: every secret, and each part of one that is an address."""
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        for secret in value if isinstance(value, list) else [value]:
+            if isinstance(secret, SecretStr):
+                text = secret.get_secret_value()
+                yield text
+                if "://" in text:
+                    yield from _secret_parts(text, anywhere=name == "alert_urls")
+
+
+def _secret_parts(address: str, *, anywhere: bool) -> Iterator[str]:
+    """The password; of a channel, which may have its token anywhere, whatever is no host."""
+    parts = re.split(r"[/:@?&=]+", address) if anywhere else []
+    with suppress(ValueError):
+        parts.append(urlsplit(address).password or "")
+    for part in parts:
+        if not (anywhere and "." in part):
+            yield part
+            yield unquote(part)
 
 
 def _lines(found: Any) -> list[str]:

@@ -10,6 +10,7 @@ that alerts need no Prometheus and see all processes of all machines.
 import os
 from collections import Counter as Counter_
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
@@ -17,8 +18,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 __all__ = [
     "REGISTRY", "exposed", "note_applied", "note_database_error", "note_delay", "note_mail", "note_outbound",
-    "note_rate_limited", "note_request", "note_stripe", "note_webhook", "note_work", "put_tally_back", "resource_of",
-    "take_tally",
+    "note_rate_limited", "note_refused", "note_request", "note_stripe", "note_webhook", "note_work", "put_tally_back",
+    "resource_of", "take_tally",
 ]  # fmt: skip
 
 if _folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
@@ -106,6 +107,12 @@ STRIPE_LIMITED = Counter(
     "Tries that Stripe turned away for there being too many (429).",
     registry=REGISTRY,
 )
+REFUSED = Counter(
+    "tallystick_requests_refused_total",
+    "Requests that were over a limit of ours, by policy.",
+    ["policy"],
+    registry=REGISTRY,
+)
 MAILS = Counter(
     "tallystick_mails_total",
     "Tries to send a mail: sent, delayed, dead (given up), superseded (no longer true).",
@@ -162,8 +169,9 @@ def put_tally_back(taken: Mapping[str, int]) -> None:
 def note_request(route: str, method: str, status: int, seconds: float) -> None:
     """A request was answered."""
     method = method if method in _METHODS else "other"
-    HTTP_REQUESTS.labels(route, method, str(status)).inc()
-    HTTP_SECONDS.labels(route, method).observe(seconds)
+    count, timing = _of_requests(route, method, status)
+    count.inc()
+    timing.observe(seconds)
     _tally["http_requests"] += 1
     if status >= 500:
         _tally["http_errors"] += 1
@@ -172,6 +180,12 @@ def note_request(route: str, method: str, status: int, seconds: float) -> None:
             _tally["payment_errors"] += 1
     if seconds > _SLOW_S:
         _tally["http_slow"] += 1
+
+
+@cache
+def _of_requests(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """The series of a route's answers: finding them costs more than counting. Routes are templates, so they are few."""
+    return HTTP_REQUESTS.labels(route, method, str(status)), HTTP_SECONDS.labels(route, method)
 
 
 def note_webhook(outcome: str, seconds: float) -> None:
@@ -212,6 +226,11 @@ def resource_of(path: str) -> str:
 def note_rate_limited() -> None:
     """Stripe said 429."""
     STRIPE_LIMITED.inc()
+
+
+def note_refused(policy: str) -> None:
+    """A caller was over a limit of ours."""
+    REFUSED.labels(policy).inc()
 
 
 def note_mail(template: str, outcome: str) -> None:

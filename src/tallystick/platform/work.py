@@ -19,8 +19,9 @@ import structlog
 
 from tallystick.core.clock import Clock
 from tallystick.core.ids import new_id
-from tallystick.platform.database import WEATHER, Database, Record, Transaction, is_weather, listen
+from tallystick.platform.database import WEATHER, Database, Record, Transaction, is_weather
 from tallystick.platform.telemetry import note_work
+from tallystick.platform.tracing import here, span
 
 __all__ = [
     "MAIL_CHANNEL",
@@ -34,6 +35,7 @@ __all__ = [
     "enqueue",
     "pause",
     "run_queue",
+    "wake_all",
 ]
 
 log = structlog.get_logger()
@@ -42,6 +44,7 @@ WORK_CHANNEL = "tallystick_work"
 MAIL_CHANNEL = "tallystick_mail"
 
 _LEASE = timedelta(seconds=60)
+_RELEASE_S = 3.0
 _POLL_S = 1.0
 _TRIES_MAX = 20
 
@@ -91,7 +94,7 @@ async def enqueue(
     await tx.execute(
         f"""
         WITH queued AS (
-            INSERT INTO work (id, kind, business_key, payload, due_at) VALUES ($1, $2, $3, $4, $5)
+            INSERT INTO work (id, kind, business_key, payload, due_at, trace) VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (business_key) WHERE state = 'queued' DO UPDATE
             SET due_at = least(work.due_at, excluded.due_at), leased_until = NULL
             RETURNING 1
@@ -103,6 +106,7 @@ async def enqueue(
         business_key,
         dict(payload),
         due_at,
+        here(),
     )
 
 
@@ -162,6 +166,13 @@ class Queue:
                 due_at,
             )
 
+    async def release(self, item_id: UUID, lease: datetime) -> None:
+        """Let somebody else take a row at once that was taken under this lease, and is not done."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                f"UPDATE {self._table} SET leased_until = NULL WHERE id = $1 AND leased_until = $2", item_id, lease
+            )
+
     async def put_back(self, item_id: UUID, error: str, delay: timedelta, *, counted: bool) -> None:
         """Release a row to be taken again after `delay` of wall time."""
         async with self._database.connection() as connection:
@@ -190,6 +201,12 @@ async def run_queue(
     async def one(row: Record) -> None:
         try:
             await work(row)
+        except asyncio.CancelledError:
+            # Told to end before it was through: the next process need not wait for the lease to run out.
+            with contextlib.suppress(*WEATHER):
+                async with asyncio.timeout(_RELEASE_S):
+                    await queue.release(row["id"], row["leased_until"])
+            raise
         except Exception as error:
             if is_weather(error):
                 log.warning("work.weather", id=str(row["id"]), error=type(error).__name__)
@@ -214,13 +231,30 @@ async def run_queue(
             await pause(_POLL_S, stop, wake)
 
 
+_pausing: set[asyncio.Event] = set()
+
+
+def wake_all() -> None:
+    """Wake whoever pauses in this process: time has moved on otherwise than by passing."""
+    for wake in _pausing:
+        wake.set()
+
+
 async def pause(seconds: float, stop: asyncio.Event, wake: asyncio.Event) -> None:
     """Sleep until `wake` or `stop` is set, at most `seconds`; clears `wake`."""
+    _pausing.add(wake)
+    try:
+        await _sleep(seconds, stop, wake)
+    finally:
+        _pausing.discard(wake)
+    wake.clear()
+
+
+async def _sleep(seconds: float, stop: asyncio.Event, wake: asyncio.Event) -> None:
     waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(wake.wait())}
     _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
-    wake.clear()
 
 
 class WorkRunner:
@@ -241,7 +275,7 @@ class WorkRunner:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`."""
         wake = asyncio.Event()
-        listener = asyncio.create_task(listen(self._database, WORK_CHANNEL, wake.set, stop))
+        listener = asyncio.create_task(self._database.listen(WORK_CHANNEL, wake.set, stop))
         try:
             await self._start_timers(stop, wake)
             await run_queue(self._queue, self._do, stop=stop, wake=wake)
@@ -267,7 +301,9 @@ class WorkRunner:
             # A newer version of the program may know it; this one leaves it alone.
             raise LookupError(f"no handler for work of kind {item.kind}")
         try:
-            again = await handler(item)
+            # It may be due long after its cause: a trace of its own, which points there.
+            with span(f"work {item.kind}", "consumer", links=[row["trace"]], alone=True):
+                again = await handler(item)
         except Retry as retry:
             delay = retry.after or backoff(item.attempts + 1, timedelta(seconds=2))
             await self._give_back(item, str(retry), delay, row["leased_until"], counted=retry.counted)

@@ -36,6 +36,10 @@ class ErasedEventRepository:
         )
         return {row[0]: row[1] for row in rows}
 
+    async def any(self, connection: Connection) -> bool:
+        """Whether anybody was ever erased."""
+        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM erased_objects)"))
+
     async def pseudonyms(self, connection: Connection, erasure_ids: Collection[UUID]) -> dict[UUID, str]:
         rows = await connection.fetch(
             "SELECT e.id, u.external_id FROM erasures e JOIN users u ON u.id = e.user_id WHERE e.id = ANY ($1)",

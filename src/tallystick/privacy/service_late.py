@@ -2,7 +2,8 @@
 
 News is redacted where it enters: an event in the transaction that applies it, before any handler sees it; an object
 that was fetched in the transaction that recorded it. So neither the mirror nor a mail, a fact or the stored payload
-brings anybody back. Which objects were an erased person's is one look-up a batch.
+brings anybody back. Which objects were an erased person's is one look-up a batch, and next to nothing where nobody
+was ever erased.
 """
 
 import json
@@ -42,13 +43,16 @@ class LateNews:
         self._clock = clock
         self._events = ErasedEventRepository()
         self._repository = ErasureRepository()
+        self._anybody = False
 
     async def events(self, tx: Transaction, events: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:
         """Claimed events as they may be applied; what was taken out of them is taken out of their rows, too."""
+        await self._look_for_marks(tx, events)
+        if not await self._anybody_erased(tx):
+            return events
         named = {event.id: _named(event) for event in events}
         erased = await self._events.erased(tx, set().union(*named.values()) if named else set())
         hits = {event.id: _first(named[event.id], erased) for event in events}
-        await self._look_for_marks(tx, events, erased)
         if not any(hits.values()):
             return events
         who = await self._whom(tx, hits.values())
@@ -66,6 +70,8 @@ class LateNews:
 
     async def applied(self, tx: Transaction, applied: Sequence[Applied]) -> Sequence[Applied]:
         """Objects that were just recorded in `tx`, as they may be stored; their rows are redacted, too."""
+        if not await self._anybody_erased(tx):
+            return applied
         named = [{one.object_id, one.object_key, *_customers(one.obj)} for one in applied]
         erased = await self._events.erased(tx, set().union(*named) if named else set())
         if not erased:
@@ -85,6 +91,8 @@ class LateNews:
 
     async def facts(self, connection: Connection, facts: Sequence[Fact]) -> list[Fact]:
         """Facts of objects that were fetched, listed or answered, as they may be recorded or compared."""
+        if not await self._anybody_erased(connection):
+            return list(facts)
         named = [_named_by(fact) for fact in facts]
         erased = await self._events.erased(connection, set().union(*named) if named else set())
         who = await self._whom(connection, erased.values()) if erased else {}
@@ -93,18 +101,24 @@ class LateNews:
             for fact, names in zip(facts, named, strict=True)
         ]
 
+    async def _anybody_erased(self, connection: Connection) -> bool:
+        # What was erased stays erased: only a no has to be asked for again.
+        self._anybody = self._anybody or await self._events.any(connection)
+        return self._anybody
+
     async def _whom(self, connection: Connection, erasures: Collection[UUID | None]) -> dict[UUID, Redaction]:
         found = await self._events.pseudonyms(connection, {erasure for erasure in erasures if erasure})
         return {erasure: Redaction(pseudonym) for erasure, pseudonym in found.items()}
 
-    async def _look_for_marks(
-        self, tx: Transaction, events: Sequence[ClaimedEvent], erased: Mapping[str, UUID]
-    ) -> None:
+    async def _look_for_marks(self, tx: Transaction, events: Sequence[ClaimedEvent]) -> None:
         """A customer that was erased, which this database does not know: it was restored from before then."""
-        for event in events:
-            if event.type != "customer.updated" or META_ERASED not in (event.data or ""):
-                continue
-            customer = str(event.object_id)
+        marked = [
+            str(event.object_id)
+            for event in events
+            if event.type == "customer.updated" and META_ERASED in (event.data or "")
+        ]
+        erased = await self._events.erased(tx, marked) if marked else {}
+        for customer in marked:
             if customer not in erased:
                 key = f"{RESTORED_WORK}:{customer}"
                 await enqueue(tx, RESTORED_WORK, key, {"customer": customer}, due_at=self._clock.now())

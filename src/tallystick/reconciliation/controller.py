@@ -16,7 +16,7 @@ from tallystick.reconciliation.schemas import (
     CauseName,
     DifferencePage,
     DifferenceState,
-    OverviewView,
+    ReconciliationView,
     RunFields,
     RunView,
 )
@@ -40,7 +40,7 @@ class ReconciliationController:
     def _route_reads(self, service: ReconcileService, identify: Identify) -> None:
         identity = Annotated[Identity, Depends(identify)]
 
-        @self.router.get("", response_model=OverviewView, responses=problems(401, 403, 500, 503))
+        @self.router.get("", response_model=ReconciliationView, responses=problems(401, 403, 500, 503))
         async def get_reconciliation(who: identity) -> Response:
             """How many objects are equal to Stripe's, as of when; what differs; and the runs (admin, support)."""
             found = await service.overview(who)

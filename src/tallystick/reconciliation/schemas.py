@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["CauseName", "DifferencePage", "DifferenceState", "OverviewView", "RunFields", "RunView"]
+__all__ = ["CauseName", "DifferencePage", "DifferenceState", "ReconciliationView", "RunFields", "RunView"]
 
 CauseName = Literal["in_flight", "missed_event", "ours", "dashboard", "foreign", "gone"]
 DifferenceState = Literal["open", "repaired", "passed"]
@@ -45,7 +45,7 @@ class RunView(BaseModel):
     finished_at: datetime | None
 
 
-class OverviewView(BaseModel):
+class ReconciliationView(BaseModel):
     """How the mirror stands against Stripe."""
 
     object: Literal["reconciliation"]

@@ -5,8 +5,7 @@ A run looks (`service_walk.py`), examines what differs (`service_examine.py`), n
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ import structlog
 from tallystick.core.clock import Clock
 from tallystick.installation.service import InstallationService
 from tallystick.platform.database import Database, is_weather
+from tallystick.platform.leases import Lease
 from tallystick.platform.settings import Settings
 from tallystick.reconciliation.compare import COMPARED
 from tallystick.reconciliation.errors import ReconcileRunning
@@ -100,7 +100,10 @@ class Reconciler:
             GatewayError: Stripe refuses, or has been away for an hour.
         """
         await self._installation.verify()
-        async with self._alone():
+        # One for each run: this process's other runs are others, too.
+        async with Lease(self._database, self._clock, "reconcile").held() as alone:
+            if not alone:
+                raise ReconcileRunning
             since = await self._since() if mode == "incremental" else None
             if since is None or since < self._clock.now() - _KEPT_BY_STRIPE:
                 mode = "full"
@@ -184,19 +187,6 @@ class Reconciler:
         return True
 
     # Inside
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Hold what only one process of all can hold; it is free as soon as that process's connection is gone."""
-        name = f"tallystick.reconcile:{self._database.schema}"
-        async with self._database.connection() as connection:
-            if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name):
-                raise ReconcileRunning
-            try:
-                yield
-            finally:
-                if not connection.is_closed():
-                    await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", name)
 
     async def _since(self) -> datetime | None:
         """Up to when the last run has looked."""

@@ -25,7 +25,7 @@ from tallystick.sandbox.routing import Route
 from tallystick.sandbox.shapes import Json, canonical, decode, encode
 from tallystick.sandbox.versions import check_version, render
 
-__all__ = ["Answer", "Api", "Receive", "Scope", "Send", "cut_connection", "read_body"]
+__all__ = ["Answer", "Api", "Call", "Receive", "Scope", "Send", "cut_connection", "read_body"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -105,7 +105,7 @@ class Api:
         if key is not None and key in self._running:
             answer = self._error(call, idempotency.in_use(key))
         elif fault is None:
-            answer = self._handle(call)
+            answer = self.handle(call)
         else:
             answer_or_none = await self._misbehave(fault, call, receive, send)
             if answer_or_none is None:
@@ -119,10 +119,10 @@ class Api:
         if key is not None:
             self._running.add(key)
         try:
-            answer = self._handle(call) if fault.when == "after" else None
+            answer = self.handle(call) if fault.when == "after" else None
             if fault.kind == "slow":
                 await asyncio.sleep(fault.delay_s)
-                return answer or self._handle(call)
+                return answer or self.handle(call)
             self._note(call, fault.status if fault.kind == "status" else 0, fault.kind)
             if fault.kind == "status":
                 return self._error(call, _fault_error(fault))
@@ -137,7 +137,7 @@ class Api:
             if key is not None:
                 self._running.discard(key)
 
-    def _handle(self, call: Call) -> Answer:
+    def handle(self, call: Call) -> Answer:
         """Authenticate, find the route, run it, and shape the answer; never raises."""
         try:
             call.publishable = _authenticate(call.headers.get(b"authorization"))

@@ -1,7 +1,8 @@
 """The sandbox's two clocks: business time moves by an offset that is kept in the store."""
 
 import math
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from email.utils import formatdate
 
 from tallystick.core.clock import SystemClock
@@ -14,8 +15,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 class SandboxClock(SystemClock):
     """Business time in Stripe's form. Every `created`, due moment and `Date` header comes from here."""
 
-    def __init__(self, offset_s: float = 0.0) -> None:
-        super().__init__(timedelta(seconds=offset_s))
+    def __init__(self, offset_s: float = 0.0, wall: Callable[[], datetime] | None = None) -> None:
+        super().__init__(timedelta(seconds=offset_s), wall)
         self._date = (0, "")
 
     def exact(self) -> float:

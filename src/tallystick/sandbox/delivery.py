@@ -10,7 +10,6 @@ import heapq
 import hmac
 import logging
 import math
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -204,7 +203,7 @@ class Deliverer:
             "Accept": "*/*; q=0.5, application/xml",
             "User-Agent": _USER_AGENT,
             "Cache-Control": "no-cache",
-            "Stripe-Signature": signature_header(pretty, endpoint.secret, int(time.time())),
+            "Stripe-Signature": signature_header(pretty, endpoint.secret, int(self._engine.clock.wall_unix())),
         }
         timeout = aiohttp.ClientTimeout(total=self._engine.settings.webhook_timeout_s)
         try:

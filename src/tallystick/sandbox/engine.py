@@ -49,7 +49,7 @@ class Engine:
         self.settings = (
             msgspec.convert(decode(kept), Settings) if kept else Settings(api_version=self.config.api_version)
         )
-        self.clock = SandboxClock(float(store.meta("clock_offset_s") or 0))
+        self.clock = SandboxClock(float(store.meta("clock_offset_s") or 0), self.config.wall)
         self._tell_offset()
         self.ids = IdMaker(account, self.clock)
         self.events = EventLog(store, self.clock, self.ids, lambda: self.settings, self.faults)

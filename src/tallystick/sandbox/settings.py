@@ -1,6 +1,8 @@
 """What can be set: the process's configuration, and the account's settings that change while it runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +21,7 @@ class SandboxConfig:
     `public_url` is where browsers reach the sandbox, for links made outside a request. `record` appends
     every distinct answer and event to a file. `open_control` lets other machines use `/_sandbox/*`. `clock_file`
     tells the application's processes on this machine how far business time is ahead (their CLOCK_FILE).
+    `wall` is wall time, where it is not the machine's.
     """
 
     database: str = ":memory:"
@@ -27,6 +30,7 @@ class SandboxConfig:
     record: Path | None = None
     open_control: bool = False
     clock_file: Path | None = None
+    wall: Callable[[], datetime] | None = None
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
 
@@ -13,10 +13,12 @@ import aiohttp
 import stripe
 import structlog
 
+from tallystick.core.points import reach
 from tallystick.platform.database import assert_no_transaction
 from tallystick.platform.rate_budget import NoSlot, RateBudget
 from tallystick.platform.settings import Settings
-from tallystick.platform.telemetry import note_rate_limited, note_stripe
+from tallystick.platform.telemetry import note_rate_limited
+from tallystick.platform.tracing import Span
 from tallystick.stripe_gateway import translate
 from tallystick.stripe_gateway.errors import (
     GatewayDeclined,
@@ -37,6 +39,7 @@ from tallystick.stripe_gateway.objects import (
     Refund,
     StripeEvent,
 )
+from tallystick.stripe_gateway.observing import CallObserver, seen
 
 __all__ = ["StripeService"]
 
@@ -49,6 +52,10 @@ _FIRST_WAIT_S = 0.25
 # Work that waits for its turn holds a lease of a minute.
 _SLOT_WAIT_S = 20.0
 _TOO_MANY = 429
+BROKEN = (
+    TimeoutError, aiohttp.ClientError, OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError,
+)  # fmt: skip
+"""What says that an answer did not come, did not come whole, or is not what it should be."""
 _LOCKED = "lock_timeout"
 
 _in_background: ContextVar[bool] = ContextVar("in_background", default=False)
@@ -63,6 +70,7 @@ class StripeService:
 
     def __init__(self, settings: Settings, budget: RateBudget | None = None) -> None:
         self._budget = budget
+        self._observer = CallObserver(settings)
         self._timeout_s = settings.stripe_timeout_s
         self._http = stripe.AIOHTTPClient(
             timeout=aiohttp.ClientTimeout(total=settings.stripe_timeout_s, sock_connect=5),
@@ -258,28 +266,28 @@ class StripeService:
     async def call(self, method: str, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
         """One call with its tries; the classes of calls beside this one (`service_invoices.py`) use these four."""
         assert_no_transaction()
-        began, outcome = time.monotonic(), "done"
-        try:
-            return await self._call(method, path, params, read)
-        except GatewayError as error:
-            outcome = _OUTCOMES[type(error)]
-            raise
-        finally:
-            note_stripe(path, method, outcome, time.monotonic() - began)
+        with self._observer.calling(method, path) as traced:
+            return await self._call(method, path, params, read, traced)
 
-    async def _call(self, method: str, path: str, params: Json, read: Callable[[Json], Value]) -> Answer[Value]:
+    async def _call(
+        self, method: str, path: str, params: Json, read: Callable[[Json], Value], traced: Span
+    ) -> Answer[Value]:
         maybe_sent = False
         await self._take_turn()
         ends_at = time.monotonic() + self._timeout_s * 1.5
         for number in range(1, _TRIES + 1):
             try:
                 async with asyncio.timeout(max(ends_at - time.monotonic(), 0.1)):
+                    await reach("stripe.before")
                     response = await self._client.raw_request_async(method, path, **params)
+                await reach("stripe.after")
+                seen(traced, status=response.code, request_id=response.request_id)
                 return _answer(response, read)
             except stripe.StripeError as error:
+                seen(traced, status=error.http_status)
                 failure, retryable = _classify(error), _retryable(error)
                 self._note_limit(error)
-            except (TimeoutError, aiohttp.ClientError, OSError, KeyError, TypeError, ValueError) as error:
+            except BROKEN as error:
                 # Time ran out, the line broke inside the answer, or the answer is not what it should be.
                 failure, retryable = GatewayOutcomeUnknown(f"no whole answer ({type(error).__name__})"), True
             if method != "get" and isinstance(failure, GatewayOutcomeUnknown):
@@ -289,6 +297,7 @@ class StripeService:
             if not retryable or number == _TRIES or time.monotonic() + _FIRST_WAIT_S * 2**number >= ends_at:
                 break
             await asyncio.sleep(_FIRST_WAIT_S * 2 ** (number - 1))
+            traced.set("http.request.resend_count", number)
         if method == "get" and isinstance(failure, GatewayOutcomeUnknown):
             failure = GatewayUnavailable(str(failure), request_id=failure.request_id)
         log.info("stripe.failed", path=path, outcome=type(failure).__name__, stripe_request_id=failure.request_id)
@@ -311,14 +320,6 @@ class StripeService:
             note_rate_limited()
             if self._budget is not None:
                 self._budget.slow_down()
-
-
-_OUTCOMES: Mapping[type[GatewayError], str] = {
-    GatewayDeclined: "declined",
-    GatewayRejected: "rejected",
-    GatewayUnavailable: "unavailable",
-    GatewayOutcomeUnknown: "unknown",
-}
 
 
 def _proves_nothing(failure: GatewayError) -> bool:
@@ -345,9 +346,10 @@ def _date(headers: Mapping[str, str] | None) -> datetime | None:
     for name in ("Date", "date"):
         if name in headers:
             try:
-                return parsedate_to_datetime(headers[name])
-            except ValueError:
+                found = parsedate_to_datetime(headers[name])
+            except (ValueError, TypeError, OverflowError, IndexError):  # the library's, for dates that are none
                 return None
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
     return None
 
 
@@ -410,4 +412,8 @@ def _error_body(error: stripe.StripeError) -> dict[str, Any]:
 
 def _intent_of(body: Mapping[str, Any]) -> PaymentIntent | None:
     intent = body.get("payment_intent")
-    return translate.payment_intent(intent) if isinstance(intent, dict) else None
+    if not isinstance(intent, dict):
+        return None
+    with suppress(*BROKEN):
+        return translate.payment_intent(intent)
+    return None

@@ -67,6 +67,12 @@ def metadata(obj: Json) -> dict[str, str]:
     return {str(key): str(value) for key, value in (obj.get("metadata") or {}).items()}
 
 
+def _reason(told: str | None | UnsetType) -> str | None | UnsetType:
+    """Since basil Stripe says `expired` of an authorisation that ran out, and before that `automatic`. Webhooks and
+    answers may be of two versions, so it has the word here that both can tell."""
+    return "automatic" if told == "expired" else told
+
+
 def _failure(obj: Json) -> Failure | None | UnsetType:
     if "last_payment_error" not in obj:
         return UNSET
@@ -100,7 +106,7 @@ def payment_intent(obj: Json) -> PaymentIntent:
         amount_received=get("amount_received", UNSET),
         latest_charge=optional_reference(obj, "latest_charge"),
         failure=_failure(obj),
-        cancellation_reason=get("cancellation_reason", UNSET),
+        cancellation_reason=_reason(get("cancellation_reason", UNSET)),
         canceled_at=optional_time(obj, "canceled_at"),
         client_secret=get("client_secret"),
         next_action=get("next_action"),

@@ -65,7 +65,7 @@ class InvoiceTeller:
             if type_ == "invoice.payment_failed":
                 data["failure"] = _failure(payments.get(row.payment_intent_id or ""))
             object_key = str(subscription.id if subscription else row.id)
-            facts.append(NewFact(type_, f"{type_}:{key}", object_key, at, data))
+            facts.append(NewFact(type_, f"{type_}:{key}", object_key, at, data, change.fact.source.event_id))
         await self._outbound.record_facts(tx, facts)
 
     async def record_upcoming(
@@ -86,7 +86,8 @@ class InvoiceTeller:
                 "upcoming_invoice": _upcoming_view(fact.value),
             }
             key = f"invoice.upcoming:{fact.source.event_id}"
-            facts.append(NewFact("invoice.upcoming", key, str(subscription.id), fact.source.at, data))
+            source = fact.source
+            facts.append(NewFact("invoice.upcoming", key, str(subscription.id), source.at, data, source.event_id))
         if facts:
             await self._outbound.record_facts(tx, facts)
 

@@ -121,6 +121,7 @@ class InvoiceMails:
                     user_id=user.id,
                     due_at=self._clock.now(),
                     happened_at=_happened(draft),
+                    event_id=draft.change.fact.source.event_id,
                 )
             )
         await self._notifications.queue_mails(tx, requests)

@@ -17,6 +17,7 @@ from tallystick.core.errors import DomainError, problem
 from tallystick.core.ids import new_id
 from tallystick.platform.settings import Settings
 from tallystick.platform.telemetry import note_webhook
+from tallystick.platform.tracing import note
 from tallystick.stripe_gateway.signatures import SignatureInvalid, verify
 from tallystick.webhooks.envelope import read_envelope
 from tallystick.webhooks.errors import BodyTooLarge, BodyTooSlow, MethodNotAllowed, NotAnEvent, SignatureRejected
@@ -102,6 +103,7 @@ class WebhookController:
         except NotAnEvent:
             log.warning("webhook.rejected", reason="signed, but no event object")
             raise
+        note("tallystick.event.id", envelope.stripe_event_id)
         await self._committer.submit(envelope)
         if self._sightings is not None:
             self._sightings.saw(place, envelope.api_version)

@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from tallystick.core.clock import Clock
+from tallystick.core.points import reach
 from tallystick.platform.database import Connection, Database, is_weather
 from tallystick.webhooks.errors import InboxUnavailable
 from tallystick.webhooks.models import Envelope
@@ -114,7 +115,9 @@ class GroupCommitter:
     async def _flush(self, connection: Connection, batch: Sequence[_Waiting]) -> None:
         try:
             async with asyncio.timeout(_FLUSH_TIMEOUT_S):
+                await reach("commit.before")
                 await self._repository.insert(connection, [envelope for envelope, _ in batch], self._clock.wall())
+                await reach("commit.after")
         except (*REFUSED, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             for one in sorted(batch, key=lambda waiting: waiting[0].stripe_event_id):
                 await self._flush_one(connection, one)

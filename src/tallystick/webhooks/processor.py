@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 
 from tallystick.core.clock import Clock
-from tallystick.platform.database import Database, Transaction, is_weather, listen
+from tallystick.platform.database import Database, Transaction, is_weather
 from tallystick.platform.settings import Settings
 from tallystick.platform.telemetry import note_applied, note_delay
 from tallystick.platform.work import pause
@@ -27,6 +27,7 @@ from tallystick.webhooks.models import ClaimedEvent, Parked
 from tallystick.webhooks.registry import Record, Registry
 from tallystick.webhooks.repository import CHANNEL, WebhookEventRepository
 from tallystick.webhooks.service import queue_alert, queue_fetch
+from tallystick.webhooks.service_traces import EventTraces, Origins
 
 __all__ = ["BeforeMark", "EventProcessor"]
 
@@ -82,15 +83,17 @@ class EventProcessor:
         *,
         concurrency: int = 4,
         before_mark: BeforeMark | None = None,
+        origins: Origins | None = None,
     ) -> None:
         """`concurrency` is how many lanes are worked on at once; each needs a connection of the pool, and waiting for
-        notifications one more. `before_mark`: how old events are applied."""
+        notifications one more. `before_mark`: how old events are applied; `origins`: what traces of them go on from."""
         self._database = database
         self._clock = clock
         self._registry = registry
         self._repository = repository or WebhookEventRepository()
         self._concurrency = concurrency
         self._before_mark = before_mark
+        self._traces = EventTraces(origins)
         self._turns: dict[int, int] = {}
         self._rules = Rules(
             max_retries=settings.webhook_max_retries,
@@ -102,7 +105,7 @@ class EventProcessor:
         """Apply events until `stop`; what is being applied then is finished first."""
         wake = asyncio.Event()
         busy: dict[int, asyncio.Task[None]] = {}
-        listener = asyncio.create_task(self._listen(wake, stop), name="webhooks.listen")
+        listener = asyncio.create_task(self._database.listen(CHANNEL, wake.set, stop), name="webhooks.listen")
         idle_s = _POLL_LEAST_S
         try:
             while not stop.is_set():
@@ -137,15 +140,6 @@ class EventProcessor:
         except Exception as error:
             log.info("inbox.batch_failed", lane=lane, error=describe(error))
         return await self._apply_one_by_one(lane)
-
-    async def _listen(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                await listen(self._database, CHANNEL, wake.set, stop)
-            except Exception as error:
-                # Deaf, the worker would only be slow, and nobody would notice.
-                _note(error)
-                await asyncio.sleep(_TROUBLE_S)
 
     # Which lane next
 
@@ -197,7 +191,8 @@ class EventProcessor:
                 return None
             ready, now = await self._set_aside(tx, claimed), self._clock.wall()
             if ready:
-                await self._apply(tx, ready, now)
+                async with self._traces.applying(tx, ready):
+                    await self._apply(tx, ready, now)
         self._note(ready)
         return len(claimed)
 
@@ -273,7 +268,7 @@ class EventProcessor:
     async def _try_one(self, tx: Transaction, event: ClaimedEvent, now: datetime) -> Parked | None:
         """Apply one event under a savepoint, or do what its failure asks for; what holds its object up from now on."""
         try:
-            async with tx.transaction():
+            async with self._traces.applying(tx, [event]), tx.transaction():
                 await self._apply(tx, [event], now)
         except _NoLongerPending:
             return None

@@ -75,8 +75,10 @@ _INSERT_MANY_APPLIED = """
 # `< 'infinity'` says nothing new; it lets a partial index on just these rows serve.
 _DUE = "e.state = 'pending' AND e.not_before <= {now} AND e.not_before < 'infinity'"
 
+# Looking for lanes that are free locks them for a moment. Nothing of that is worth a wait for the disk, as its commit
+# would be otherwise.
 _DUE_LANES = f"""
-    SELECT l.lane FROM webhook_lanes l
+    SELECT l.lane FROM webhook_lanes l, (SELECT set_config('synchronous_commit', 'off', true) OFFSET 0) AS unhurried
     -- Not EXISTS: without ORDER BY a planner without statistics collects a lane's whole backlog before its first row.
     WHERE (SELECT e.seq FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$1")}
            ORDER BY e.seq LIMIT 1) IS NOT NULL

@@ -193,7 +193,7 @@ class World:
         async with self.database.connection() as connection:
             return list(await connection.fetch("SELECT * FROM work ORDER BY business_key"))
 
-    async def until(self, what: Callable[[], Awaitable[bool]], within_s: float = 5) -> None:
+    async def until(self, what: Callable[[], Awaitable[bool]], within_s: float = 30) -> None:
         async with asyncio.timeout(within_s):
             while not await what():
                 await asyncio.sleep(0.02)

@@ -111,6 +111,7 @@ async def test_nothing_is_changed_without_this_sessions_form(system: System) -> 
         (system.http, form, 200),
         (foreign, {**form, "csrf": theirs}, 404),
         (mine, {**form, "key": "x"}, 403),
+        (mine, {**form, **{f"field{number}": "1" for number in range(100)}}, 404),
     ):
         async with browser.post(path, data=sent) as answer:
             assert answer.status == status, (sent, await answer.text())

@@ -14,6 +14,7 @@ import pytest_asyncio
 from reconciling import ASKED_BY, new_customer, reconciling_parts
 from subscribers import stripe
 from system import JWT_SECRET, WEBHOOK_SECRET, MakeDatabase, System, running_system, settings_for
+from tallystick.platform.leases import Lease
 from tallystick.reconciliation.service_timer import next_at
 
 STAFF: tuple[str, ...] = ("support",)
@@ -90,8 +91,9 @@ async def test_the_api_tells_staff_and_starts_for_administrators(system: System)
     assert (wrong.status, wrong.code) == (422, "INVALID_REQUEST")
     async with reconciling_parts(system) as parts:
         reconciler = parts.reconciling.reconciler
-        # Whoever holds the lock keeps the worker from taking it up.
-        async with reconciler._alone():
+        # Whoever holds the lease keeps the worker from taking it up.
+        async with Lease(parts.database, system.clock, "reconcile").held() as alone:
+            assert alone
             made = await system.call("POST", f"{path}/runs", {"mode": "full"}, roles=ADMIN)
             assert (made.status, made.body["state"]) == (202, "queued")
             again = await system.call("POST", f"{path}/runs", {"mode": "full"}, roles=ADMIN)

@@ -12,7 +12,7 @@ import pytest
 
 from integration.webhooks.inbox_kit import SECRET, Inbox, body_of, call, make_event, make_settings
 from tallystick.core.clock import to_unix
-from tallystick.platform.database import WEATHER, Connection, Database, listen
+from tallystick.platform.database import WEATHER, Connection, Database
 from tallystick.stripe_gateway.signatures import sign
 from tallystick.webhooks.controller import WebhookController
 from tallystick.webhooks.envelope import read_envelope
@@ -233,7 +233,7 @@ async def test_requests_share_commits(inbox: Inbox) -> None:
 async def test_a_flush_is_told_once_and_a_duplicate_not_at_all(inbox: Inbox) -> None:
     told: list[None] = []
     stop = asyncio.Event()
-    listening = asyncio.create_task(listen(inbox.database, CHANNEL, lambda: told.append(None), stop))
+    listening = asyncio.create_task(inbox.database.listen(CHANNEL, lambda: told.append(None), stop))
     while not told:
         await asyncio.sleep(0.01)
     told.clear()

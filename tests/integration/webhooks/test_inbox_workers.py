@@ -128,7 +128,7 @@ async def test_an_idle_worker_costs_about_one_query_a_second(inbox: Inbox) -> No
         taken += 1
         return plain()
 
-    counted.connection = connection  # type: ignore[method-assign,assignment]
+    counted.connection = connection  # type: ignore[method-assign]
     async with running(inbox.processor(counted)):
         await asyncio.sleep(2)
         before = taken

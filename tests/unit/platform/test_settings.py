@@ -105,3 +105,38 @@ def test_secrets_from_files_and_never_in_a_repr(tmp_path: Path) -> None:
     assert "fromfile" not in repr(settings)
     with pytest.raises(SettingsError, match="JWT_SECRET_FILE"):
         load_settings({**GOOD, "JWT_SECRET_FILE": str(tmp_path / "missing")})
+
+
+def test_what_the_door_is_told() -> None:
+    production = load_settings({**LIVE, "ENVIRONMENT": "production"})
+    assert production.secure
+    assert production.hosts == frozenset({"pay.example.com", "localhost", "127.0.0.1", "[::1]"})
+    assert production.rate_limits["money"] == (60, 60)
+    assert [str(network) for network in production.trusted_proxies] == ["127.0.0.0/8", "::1/128"]
+    elsewhere = load_settings({**GOOD, "ENVIRONMENT": "development", "PUBLIC_URL": "https://pay.example.com"})
+    assert not elsewhere.secure
+    assert all(quota / window_s >= 1000 for quota, window_s in elsewhere.rate_limits.values()), "1,000 a second"
+    changed = {"RATE_LIMIT_MONEY": "5 / 10", "RATE_LIMIT_READS": "0", "TRUSTED_PROXIES": "none", "HTTPS_ONLY": "true"}
+    settings = load_settings({**GOOD, **changed})
+    assert (settings.rate_limits["money"], settings.rate_limits["reads"][0]) == ((5, 10), 0)
+    assert (settings.trusted_proxies, settings.hosts, settings.secure) == ([], None, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RATE_LIMIT_READS", "600"),
+        ("RATE_LIMIT_READS", "600/0"),
+        ("RATE_LIMIT_READS", "600/86400"),
+        ("RATE_LIMIT_READS", "-1/60"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "*"),
+        ("RATE_LIMIT_EXEMPT", "somebody"),
+        ("ALLOWED_HOSTS", "https://pay.example.com"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://shop.example.com/path"),
+    ],
+)
+def test_what_the_door_cannot_be_told(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load_settings({**GOOD, name: value})

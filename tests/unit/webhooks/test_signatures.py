@@ -1,5 +1,8 @@
 """Signatures: held against Stripe's own SDK, and against every flipped byte."""
 
+import contextlib
+import hmac
+import secrets as secrets_module
 import string
 
 import pytest
@@ -100,6 +103,25 @@ def test_any_of_several_secrets_will_do() -> None:
     assert verify(BODY, header, [b"whsec_new", b"whsec_old"], tolerance_s=300, now=NOW) == 0
     with pytest.raises(SignatureInvalid):
         verify(BODY, header, [b"whsec_old"], tolerance_s=300, now=NOW)
+
+
+def test_how_much_is_compared_tells_nothing_of_what_was_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    def counted(one: bytes, other: bytes) -> bool:
+        nonlocal compared
+        compared += 1
+        return secrets_module.compare_digest(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    counts = set()
+    for secret in (b"whsec_old", b"whsec_new", b"whsec_of_nobody"):
+        compared = 0
+        header = f"{sign(BODY, secret, NOW)},v1={'0' * 64}"
+        with contextlib.suppress(SignatureInvalid):
+            verify(BODY, header, [b"whsec_old", b"whsec_new"], tolerance_s=300, now=NOW)
+        counts.add(compared)
+    assert counts == {4}, "each secret against each signature, whichever is right"
 
 
 def test_no_secret_proves_nothing() -> None:

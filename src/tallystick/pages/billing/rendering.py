@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import structlog
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -32,6 +33,7 @@ Send = Callable[[Request, Visitor, FormData], Awaitable[Response]]
 
 _COOKIE = "tallystick_billing"
 _SECTION = "billing"
+_FIELDS_MOST = 100
 
 
 class BillingPages:
@@ -84,7 +86,10 @@ class BillingPages:
                 visitor = await self.visitor(request)
                 if visitor is None:
                     return self.outside(request, "none")
-                form = await request.form()
+                try:
+                    form = await request.form(max_files=0, max_fields=_FIELDS_MOST)
+                except HTTPException:
+                    raise InvalidRequest("The form cannot be read.") from None
                 if not _is_of(visitor, str(form.get("csrf", ""))):
                     return self._message(request, "stale", 403)
                 return await send(request, visitor, form)

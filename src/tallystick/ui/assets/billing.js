@@ -5,6 +5,8 @@
 (() => {
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const byId = (id) => document.getElementById(id);
+  // All of it may be at some prefix, which only the addresses in the page show.
+  const prefix = new URL(document.currentScript.src).pathname.split("/assets/")[0];
 
   // A page that the back button brings out of the browser's memory may be of another time.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -38,7 +40,7 @@
   const askBank = byId("ask-bank");
   const progress = byId("progress");
   const problem = byId("problem");
-  const invoice = `/billing/invoices/${texts.invoice}`;
+  const invoice = `${prefix}/billing/invoices/${texts.invoice}`;
   const say = (text) => { progress.textContent = text; };
   let stripe, elements, busy = false, ready = false;
 
@@ -101,12 +103,12 @@
     if (error.type === "validation_error") return hold("");
     if (paying && error.type !== "card_error" && await paid(1)) return leave("paid");
     const query = new URLSearchParams({ code: error.code || "", decline_code: error.decline_code || "" });
-    const told = await ask(`/billing/problem?${query}`);
+    const told = await ask(`${prefix}/billing/problem?${query}`);
     const words = told.problem || (error.code || !error.message ? told : { reason: error.message, action: "" });
     return fail(words.reason, words.action);
   }
 
-  const leave = (done) => location.assign(`/billing?done=${done}`);
+  const leave = (done) => location.assign(`${prefix}/billing?done=${done}`);
 
   async function paid(rounds) {
     for (let round = 0; round < rounds; round++) {
@@ -126,7 +128,7 @@
   }
 
   async function secret() {
-    const answer = await ask(paying ? `${invoice}/secret` : "/billing/methods/setup", { method: "POST" });
+    const answer = await ask(paying ? `${invoice}/secret` : `${prefix}/billing/methods/setup`, { method: "POST" });
     if (answer.problem) fail(answer.problem.reason, answer.problem.action);
     else if (!answer.client_secret) leave("paid");
     return answer.client_secret;
@@ -137,7 +139,7 @@
     hold(paying ? texts.confirming : texts.saving);
     const checked = await elements.submit();
     if (checked.error) return hold("");
-    const back = paying ? `${invoice}/pay?back=1` : "/billing/methods/added";
+    const back = paying ? `${invoice}/pay?back=1` : `${prefix}/billing/methods/added`;
     const confirm = { elements, confirmParams: { return_url: location.origin + back }, redirect: "if_required" };
     if (paying) {
       const result = await stripe.confirmPayment(confirm);

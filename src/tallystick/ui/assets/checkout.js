@@ -63,7 +63,8 @@
     told.textContent = link ? `${action} ` : action;
     if (link) {
       const anchor = document.createElement("a");
-      anchor.href = link;
+      // All of it may be at some prefix, which only this page's own address shows.
+      anchor.href = here.replace(/\/pay\/[^/]+$/, "") + link;
       anchor.textContent = linkText;
       told.append(anchor);
     }

@@ -1,0 +1,133 @@
+"""What must hold: invariants after every step, and in quiet that the mirror is Stripe and that the book is kept."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from tallystick.invariants.checks import ALWAYS, INVARIANTS, check, scope_of
+from tallystick.platform.database import Database
+from tallystick.simulation.ledger import Ledger, find_wrong
+from tallystick.simulation.mirror import assert_same, mirror_rows, stripe_rows
+from tallystick.simulation.mirror_billing import (
+    invoice_rows,
+    stripe_invoices,
+    stripe_subscriptions,
+    subscription_rows,
+)
+from tallystick.simulation.world import INSTALLATION, World
+
+__all__ = ["Checker", "Failure"]
+
+_BACK = timedelta(minutes=1)
+_ARRIVED = 6
+_LISTED = timedelta(days=29)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What does not hold, by name, and what offends it."""
+
+    name: str
+    found: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'; '.join(self.found[:5])}"
+
+
+@dataclass
+class Checker:
+    """Looks at a world; `done` counts the checks."""
+
+    world: World
+    database: Database
+    done: int = 0
+    _looked_at: Any = None
+    _rested_at: Any = None
+    known: set[str] = field(default_factory=set)
+
+    async def after_step(self) -> list[Failure]:
+        """What always holds, looked at where something has happened since the last look."""
+        looked, self._looked_at = self._looked_at, self.world.timeline.now()
+        return self._accidents() + await self._invariants(ALWAYS, looked)
+
+    async def at_quiet(self, *, last: bool = False) -> list[Failure]:
+        """Everything, once the world has come to rest; `last`: of all rows."""
+        restless = await self._rest(last=last)
+        rested, self._rested_at = self._rested_at, self.world.timeline.now()
+        found = self._accidents() + await self._invariants(None, None if last or restless else rested)
+        lists = _once(self.world.stripe)
+        wrong = find_wrong(await Ledger.read(lists), self.world.book, self.world.mail_server.mails)
+        found += [Failure("the book", tuple(wrong))] if wrong else []
+        self.done += 3
+        # What has not come to rest need not be equal yet.
+        return [restless, *found] if restless else found + await self._mirror(lists)
+
+    def _accidents(self) -> list[Failure]:
+        found, self.world.accidents = self.world.accidents, []
+        return [Failure("accidents", tuple(found))] if found else []
+
+    async def _invariants(self, names: Sequence[str] | None, since: Any) -> list[Failure]:
+        clock = self.world.timeline.clock
+        several = self.world.settings.allow_multiple_subscriptions
+        scope = scope_of(clock, clock.wall() - since + _BACK if since else timedelta(days=20_000),
+                         allow_multiple_subscriptions=several)  # fmt: skip
+        async with self.database.connection() as connection:
+            violations = await check(connection, names, scope)
+        self.done += len(INVARIANTS if names is None else names)
+        return [Failure(one.invariant.name, one.found) for one in violations]
+
+    async def _rest(self, *, last: bool) -> Failure | None:
+        """Bring the world to rest, until every order is answered and every event has come."""
+        world = self.world
+        for _ in range(_ARRIVED):
+            if not await world.settle():
+                return Failure("rest", (await world.unrest(),))
+            for order in world.book.open():
+                await world.send(order)
+            # What no webhook brought is read from the list of events, a little later.
+            world.leap(world.timeline.now() + timedelta(seconds=150))
+            if last:
+                await world.pass_time(timedelta(hours=1), punctual=False)
+            if not await world.caught_up() or not await world.settle():
+                return Failure("rest", (await world.unrest(),))
+            if not world.book.open() and not await self._missing():
+                # They may have come in this very moment.
+                return None if await world.settle() else Failure("rest", (await world.unrest(),))
+        unanswered = [f"order {one.number} ({one.path}) is not answered: {one.last}" for one in world.book.open()]
+        return Failure("acknowledged events", tuple(unanswered + await self._missing()))
+
+    async def _missing(self) -> list[str]:
+        # What Stripe does not list any more comes by the lists of all objects instead, which the mirror shows.
+        listed = int((self.world.timeline.now() - _LISTED).timestamp())
+        sql = "SELECT id FROM objects WHERE object = 'event' AND created >= ?"
+        happened = {row[0] for row in self.world.engine.store.execute(sql, listed)}
+        rows = await self.world.pool.fetch("SELECT stripe_event_id FROM webhook_events")
+        return [f"event {one} never arrived" for one in sorted(happened - {row[0] for row in rows})]
+
+    async def _mirror(self, lists: Callable[[str], Awaitable[dict[str, Any]]]) -> list[Failure]:
+        url = self.world.settings.database_url.get_secret_value()
+        pairs = (
+            (await mirror_rows(url), await stripe_rows(lists, INSTALLATION)),
+            (await subscription_rows(url), await stripe_subscriptions(lists)),
+            (await invoice_rows(url), await stripe_invoices(lists)),
+        )
+        found = []
+        for ours, theirs in pairs:
+            try:
+                assert_same(ours, theirs)
+            except AssertionError as error:
+                found.append(Failure("the mirror is Stripe", tuple(str(error).splitlines()[1:])))
+        return found
+
+
+def _once(get: Callable[[str], Awaitable[dict[str, Any]]]) -> Callable[[str], Awaitable[dict[str, Any]]]:
+    """Each page of Stripe's lists is read once, whoever wants it."""
+    known: dict[str, dict[str, Any]] = {}
+
+    async def read(path: str) -> dict[str, Any]:
+        if path not in known:
+            known[path] = await get(path)
+        return known[path]
+
+    return read
