@@ -1,6 +1,7 @@
 """Migrations: the columns of the design document, any schema, two at once, and the head that file names promise."""
 
 import asyncio
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
@@ -174,3 +175,38 @@ async def test_a_statement_prepared_before_a_migration_fails_once_and_counts_as_
     finally:
         await other.close()
         await database.close()
+
+
+async def test_an_index_is_built_while_rows_are_written_and_anew_if_that_broke_off(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await make_database()
+    versions = tallystick.platform.migrate._versions()
+    later = SimpleNamespace(
+        revision="9999", CONCURRENT=["CREATE UNIQUE INDEX CONCURRENTLY users_of_one_address ON users (email)"]
+    )
+    monkeypatch.setattr(tallystick.platform.migrate, "_versions", lambda: [*versions, later])
+    connection = await asyncpg.connect(url)
+    add = """
+        INSERT INTO users (id, external_id, email, created_at, updated_at)
+        VALUES (gen_random_uuid(), gen_random_uuid()::text, $1, now(), now())
+    """
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('users_of_one_address')"
+    try:
+        for email in ("ada@example.com", "ada@example.com"):
+            await connection.execute(add, email)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await migrate(url, "public")
+        assert await connection.fetchval(valid) is False
+        await connection.execute("DELETE FROM users")
+        async with connection.transaction():
+            # A writer that was there first is waited for, and is not held up itself.
+            await connection.execute(add, "bob@example.com")
+            building = [asyncio.create_task(migrate(url, "public")) for _ in range(2)]
+            await asyncio.sleep(0.5)
+            assert not any(task.done() for task in building)
+            await connection.execute(add, "eve@example.com")
+        await asyncio.gather(*building)
+        assert await connection.fetchval(valid) is True
+    finally:
+        await connection.close()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import tallystick.migrations.versions as package
+from tallystick.platform.migrate import _INDEX
 
 FIRST_RELEASE = "0014"
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ _NEVER = {
     "ALTER COLUMN TYPE": "the whole table is written anew under lock: add another column, and copy",
     "UPDATE": "rows are written in batches, as due work, not in the migration",
     "DELETE": "rows are deleted in batches, as due work, not in the migration",
-    "CREATE INDEX": "writes wait until it is built: CREATE INDEX CONCURRENTLY, in CONCURRENT",
+    "CREATE INDEX": "writes wait until it is built: CREATE INDEX CONCURRENTLY, in the version's CONCURRENT",
     "ADD CONSTRAINT": "the whole table is read under lock: NOT VALID, and VALIDATE CONSTRAINT in a later migration",
     "ADD COLUMN NOT NULL": "the former version inserts without it: give it a DEFAULT",
 }
@@ -91,6 +92,7 @@ def later() -> list[Any]:
 def test_no_migration_after_the_first_release_holds_up_traffic_or_the_former_version() -> None:
     for version in later():
         assert problems(version.SQL, contracts=hasattr(version, "serves_from")) == [], version.revision
+        assert all(_INDEX.match(statement) for statement in getattr(version, "CONCURRENT", ())), version.revision
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ _FOLDER = Path(tallystick.migrations.__file__).parent
 _LOCK = 0x7A11757C
 _LOCK_TRIES = 20
 _LOCK_PAUSE_S = 0.25
+_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (\w+) ON ")
 
 
 @cache
@@ -97,18 +98,25 @@ async def migrate(url: str, schema: str) -> list[str]:
     """
     connection = await asyncpg.connect(url, timeout=10)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        # Asked again and again: whoever waited inside a statement would hold up an index that is built concurrently.
+        while True:
+            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                break
+            await asyncio.sleep(_LOCK_PAUSE_S)
         state = await schema_state(connection, schema)
         if state is SchemaState.BEYOND:
             raise SchemaTooNew(
                 f"The schema {schema!r} is newer than this program, and does not serve it: install the "
                 "version of Tallystick that made it, or a newer one."
             )
-        if state.serves:
+        if state is SchemaState.AHEAD:
             return []
-        create = state is SchemaState.MISSING
-        applied = await (_create(connection, schema) if create else _upgrade_patiently(url, schema))
-        await _tell_whom_it_serves(connection, schema)
+        applied: list[str] = []
+        if not state.serves:
+            create = state is SchemaState.MISSING
+            applied = await (_create(connection, schema) if create else _upgrade_patiently(url, schema))
+            await _tell_whom_it_serves(connection, schema)
+        await _build_indexes(connection, schema)
         return applied
     finally:
         await connection.close()
@@ -125,6 +133,30 @@ async def _tell_whom_it_serves(connection: "asyncpg.Connection[Any]", schema: st
     """Older programs read this: a migration that takes something away names in `serves_from` the first without it."""
     first = max(str(getattr(version, "serves_from", "0001")) for version in _versions())
     await connection.execute(f"COMMENT ON TABLE \"{schema}\".alembic_version IS 'serves from {first}'")
+
+
+async def _build_indexes(connection: "asyncpg.Connection[Any]", schema: str) -> None:
+    """Indexes of tables that may be filled (`CONCURRENT` of a version), each in a statement of its own: writes go on.
+
+    A process that dies over one leaves it invalid, and so does a unique one that finds two rows alike; the next
+    migration builds it anew.
+    """
+    for version in _versions():
+        for statement in getattr(version, "CONCURRENT", ()):
+            found = _INDEX.match(statement)
+            if found is None:
+                raise ValueError(f"{version.revision}: CONCURRENT has CREATE INDEX CONCURRENTLY name ON … only")
+            name = f'"{schema}".{found[1]}'
+            valid = await connection.fetchval(
+                "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", name
+            )
+            if valid:
+                continue
+            if valid is False:
+                await connection.execute(f"DROP INDEX CONCURRENTLY {name}")
+            log.info("migrate.index", name=found[1], revision=version.revision)
+            await connection.execute(f'SET search_path TO "{schema}"')
+            await connection.execute(statement)
 
 
 async def _create(connection: "asyncpg.Connection[Any]", schema: str) -> list[str]:
