@@ -1,13 +1,15 @@
 """Starting a world: everything that one story needs, on ports that the system gives, and its end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import aiohttp
 import asyncpg
 import uvicorn
 
+from tallystick.attempts.service import AttemptService
 from tallystick.core.points import listening
 from tallystick.platform.settings import Settings, load_settings
 from tallystick.sandbox.app import Sandbox, create_sandbox
@@ -21,6 +23,8 @@ from tallystick.simulation.story import Setting
 from tallystick.simulation.world import INSTALLATION, JWT_SECRET, WEBHOOK_SECRET, World, port_of
 
 __all__ = ["living"]
+
+_SETTLE = "tallystick.attempts.service:AttemptService._settle_open"
 
 
 @asynccontextmanager
@@ -46,6 +50,7 @@ async def living(setting: Setting, database_url: str) -> AsyncIterator[World]:
         api = Api(settings, timeline.clock, port_of(settings))
         world = World(setting, timeline, sandbox, settings, pool, http, mail_server, api, workers)
         stack.enter_context(listening(world.reached))
+        stack.enter_context(patched({_SETTLE: _noting(world)}))
         stack.push_async_callback(_end, world)
         with sandbox.engine.unit() as ctx:
             wanted = {"url": f"{api_url}/api/webhooks/stripe", "secret": WEBHOOK_SECRET, "description": "simulation"}
@@ -53,6 +58,15 @@ async def living(setting: Setting, database_url: str) -> AsyncIterator[World]:
         for process in world.processes():
             await process.start()
         yield world
+
+
+def _noting(world: World) -> Callable[..., Awaitable[None]]:
+    settle = AttemptService._settle_open  # noqa: SLF001  # the very code that stands here otherwise
+
+    async def noted(*values: Any) -> None:
+        await world.settling_attempts(settle, *values)
+
+    return noted
 
 
 async def _end(world: World) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -60,6 +60,8 @@ class World:
     book: Book = field(default_factory=Book)
     at_points: list[AtPoint] = field(default_factory=list)
     prices: list[str] = field(default_factory=list)
+    in_hand: int = 0
+    """How many open attempts are being settled."""
     accidents: list[str] = field(default_factory=list)
     """What went wrong that never may, noticed on the way."""
 
@@ -231,6 +233,7 @@ class World:
         """
         target, moments = self.timeline.now() + span, 0
         while True:
+            await self._hands_free()
             moment = await self._next_moment(own=punctual)
             if moment is None or moment > target:
                 break
@@ -242,6 +245,22 @@ class World:
         self.leap(target)
         await self._deliver()
         return moments
+
+    async def _hands_free(self) -> None:
+        """Wait until no attempt is being sent again: nobody stands still for days between looking whether a key still
+        protects at Stripe and the call."""
+        for _ in range(_HANDS_LOOKS):
+            if not self.in_hand:
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    async def settling_attempts(self, settle: Callable[..., Awaitable[None]], *values: Any) -> None:
+        """What stands in the place of the code that settles an open attempt: it, and the note that it is at work."""
+        self.in_hand += 1
+        try:
+            await settle(*values)
+        finally:
+            self.in_hand -= 1
 
     async def _deliver(self) -> None:
         ends = time.monotonic() + 5
@@ -265,6 +284,7 @@ _CAUGHT_UP = """
 """
 _LOOK_S = 0.004
 _STUCK_S = 0.3
+_HANDS_LOOKS = 2500
 _NEAR_S = 30.0
 _WAITING = """
     WITH waiting AS (
