@@ -1,6 +1,7 @@
 """An attempt of which nobody knows for ten minutes is never sent again, only looked for: found, or given up."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from simulation.writes import (
     writes,
 )
 from system import MakeDatabase, System, running_system, unique
+from tallystick.core.clock import SharedClock
+from tallystick.core.points import Point, listening
 
 _ABLE = {"confirm": "CONFIRMABLE", "capture": "CAPTURABLE", "cancel": "CANCELABLE"}
 
@@ -186,3 +189,22 @@ async def test_an_attempt_that_this_version_does_not_know(system: System) -> Non
     await system.fetch("UPDATE attempts SET kind = 'refund.create' WHERE kind = 'teapot.create'")
     assert (await repeat_until_final(system, strange)).status == 200
     await assert_true(system)
+
+
+async def test_whoever_stood_still_for_a_day_on_the_way_to_the_line_does_not_send(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A paused machine looks at its write's age, sleeps, and wakes when Stripe has forgotten the key."""
+    wall = SharedClock.wall
+
+    async def asleep(point: Point) -> None:
+        if point == "stripe.before":
+            monkeypatch.setattr(SharedClock, "wall", lambda clock: wall(clock) + timedelta(hours=25))
+
+    write = await prepared(system, "create")
+    before = await posts(system, write)
+    with listening(asleep):
+        assert (await write.send(system)).status == 202
+    monkeypatch.undo()
+    assert await write.effects(system) == 0
+    assert await posts(system, write) == before

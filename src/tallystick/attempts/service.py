@@ -32,6 +32,7 @@ from tallystick.stripe_gateway.errors import (
     GatewayRejected,
     GatewayUnavailable,
 )
+from tallystick.stripe_gateway.leaving import leaving_while
 from tallystick.stripe_gateway.objects import Answer
 from tallystick.stripe_gateway.service import StripeService
 
@@ -40,6 +41,8 @@ __all__ = ["AttemptService", "Prepare"]
 log = structlog.get_logger()
 
 REPEAT_WITHIN = timedelta(minutes=10)
+# With the tries of a call and its turn in the rate budget; far less than the day for which Stripe keeps a key.
+_LEAVE_WITHIN = timedelta(minutes=15)
 _STRIPE_KEY = "tallystick-"
 _STRIPE_KEY_LENGTH = len(_STRIPE_KEY) + 64
 _WAIT_S = 10.0
@@ -192,7 +195,8 @@ class AttemptService:
     async def send(self, attempt: Attempt) -> Outcome:
         """Send the attempt under its stored key. What goes wrong is an outcome, not an exception."""
         attributes = {"tallystick.attempt.id": str(attempt.id)}
-        with span(f"attempt {attempt.kind}", attributes=attributes) as traced:
+        in_time = leaving_while(lambda: self._clock.wall() - attempt.sent_at <= _LEAVE_WITHIN)
+        with in_time, span(f"attempt {attempt.kind}", attributes=attributes) as traced:
             try:
                 return await self._operation(attempt).send(attempt)
             except GatewayError as error:

@@ -247,8 +247,7 @@ class World:
         return moments
 
     async def _hands_free(self) -> None:
-        """Wait until no attempt is being sent again: nobody stands still for days between looking whether a key still
-        protects at Stripe and the call."""
+        """Wait until no attempt is being sent again: a request is not on the line for a day."""
         for _ in range(_HANDS_LOOKS):
             if not self.in_hand:
                 return

@@ -27,6 +27,7 @@ from tallystick.stripe_gateway.errors import (
     GatewayRejected,
     GatewayUnavailable,
 )
+from tallystick.stripe_gateway.leaving import may_leave
 from tallystick.stripe_gateway.objects import (
     Answer,
     Charge,
@@ -279,6 +280,8 @@ class StripeService:
             try:
                 async with asyncio.timeout(max(ends_at - time.monotonic(), 0.1)):
                     await reach("stripe.before")
+                    if not may_leave():
+                        raise GatewayOutcomeUnknown("too late to be sent again")
                     response = await self._client.raw_request_async(method, path, **params)
                 await reach("stripe.after")
                 seen(traced, status=response.code, request_id=response.request_id)
