@@ -196,6 +196,25 @@ async def test_what_is_broken_by_hand_is_found(system: System, connection: Conne
         assert 1 <= len(found[name]) <= FOUND_MOST
 
 
+async def test_a_refund_in_the_dashboard_may_come_between_asking_for_one_and_making_it(
+    system: System, connection: Connection
+) -> None:
+    ask = """
+        INSERT INTO refunds (id, payment_id, amount, currency, status, metadata, created_at, updated_at)
+        SELECT $1, payment_id, 2000, currency, $2, $3, now(), now() FROM refunds WHERE amount = 1000 LIMIT 1
+    """
+    ours, dashboard = {"tallystick_refund": "ours"}, dict[str, str]()
+    row = new_id()
+    await connection.execute(ask, row, "requested", ours)
+    assert told(await check(connection, ALWAYS)).keys() == {"refunds_within_captured"}
+    await connection.execute("UPDATE refunds SET amount = 1200 WHERE id = $1", row)
+    assert told(await check(connection, ALWAYS)) == {}
+    await connection.execute(ask.replace("2000", "1400"), new_id(), "succeeded", dashboard)
+    assert told(await check(connection, ALWAYS)) == {}
+    await connection.execute("UPDATE refunds SET status = 'succeeded' WHERE id = $1", row)
+    assert told(await check(connection, ALWAYS)).keys() == {"refunds_within_captured"}
+
+
 async def test_several_subscriptions_may_be_allowed(system: System, connection: Connection) -> None:
     await connection.execute(PLANTED["one_live_subscription_per_user"])
     assert told(await check(connection, scope=Scope(EVERYTHING.first_id, EVERYTHING.since, True))) == {}
