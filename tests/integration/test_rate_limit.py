@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from system import MakeDatabase
+from tallystick.platform import rate_limit
 from tallystick.platform.database import Database
 from tallystick.platform.rate_bucket import RatePolicy
 from tallystick.platform.rate_limit import RateLimited, RateLimiter
@@ -43,7 +44,11 @@ async def told(limiter: RateLimiter) -> None:
 
 # An hour long, so that nothing leaks out while a slow machine runs the test.
 @pytest.mark.parametrize("policy", [RatePolicy("few", 7, 3600), RatePolicy("many", 400, 3600)], ids=["few", "many"])
-async def test_processes_share_one_limit_however_many_ask_at_once(database: Database, policy: RatePolicy) -> None:
+async def test_processes_share_one_limit_however_many_ask_at_once(
+    database: Database, policy: RatePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limit, "_ASK_TIMEOUT_S", 60.0)
+    monkeypatch.setattr(rate_limit, "_TELL_TIMEOUT_S", 60.0)
     limiters = [RateLimiter(database) for _ in range(3)]
     slack = len(limiters) * policy.batch + policy.quota // 50
 
@@ -57,7 +62,10 @@ async def test_processes_share_one_limit_however_many_ask_at_once(database: Data
         await limiter.close()
 
 
-async def test_what_one_process_let_through_is_not_let_through_by_another(database: Database) -> None:
+async def test_what_one_process_let_through_is_not_let_through_by_another(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limit, "_ASK_TIMEOUT_S", 60.0)
     policy = RatePolicy("writes", 100, 3600)
     first, second = RateLimiter(database), RateLimiter(database)
     assert all([await passes(first, policy, "cleo") for _ in range(100)])

@@ -3,6 +3,7 @@
 Whoever is turned away changes nothing, neither in the database nor at Stripe, and reads nothing of the object.
 """
 
+import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -125,7 +126,7 @@ async def test_every_route_has_a_rule(world: World) -> None:
 
 
 async def test_whoever_is_turned_away_reads_and_changes_nothing(world: World) -> None:
-    before = await _standing(world.system)
+    before = await _at_rest(world.system)
     wrong = []
     for name, rule in API.items():
         for caller, expected in rule.policy.items():
@@ -238,7 +239,7 @@ def _filled(world: World, body: Any) -> Any:
 
 async def test_pages_and_forms_ask_for_their_session(world: World) -> None:
     """A token opens no page, one kind of session none of the other, and no form is carried out without its secret."""
-    before = await _standing(world.system)
+    before = await _at_rest(world.system)
     wrong = []
     for name, page in PAGES.items():
         for who, cookies, headers, csrf, expected in _refused(world, page):
@@ -367,6 +368,15 @@ async def _standing(system: System, of: str | None = None) -> dict[str, str]:
         standing[row["name"]] = await system.value(digest.format(row["name"], where))
     if of is None:
         standing["Stripe"] = (await system.stripe("/v1/events?limit=1"))["data"][0]["id"]
+    return standing
+
+
+async def _at_rest(system: System, of: str | None = None) -> dict[str, str]:
+    """The same, once the events of what was done before have come."""
+    standing, before = await _standing(system, of), None
+    while standing != before:
+        await asyncio.sleep(0.5)
+        standing, before = await _standing(system, of), standing
     return standing
 
 
