@@ -7,9 +7,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, Request, expect
 
-from browser.watching import AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page, weight_of
+from browser.watching import SIZES, OpenPage, Watch, check_at_each_width, check_page, weight_of
 from contract.harness import NO_REDIRECTS, Box, Receiver, running_box, running_receiver
+from system import LONG
 from tallystick.sandbox.pages import dashboard_clock
+
+# A long run plays the stories in both widths.
+AT_A_WIDTH = pytest.mark.parametrize("size", list(SIZES) if LONG else ["phone"])
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,7 @@ def pay(box: Box, card: str = "pm_card_visa") -> str:
     return str(paid.id)
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_payment_is_found_followed_to_its_event_and_that_sent_again(
     open_page: OpenPage, box: Box, receiver: Receiver, size: str
 ) -> None:
@@ -95,7 +99,7 @@ async def test_a_payment_is_found_followed_to_its_event_and_that_sent_again(
     await tab.sees("$42.00")
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_the_clock_is_moved(open_page: OpenPage, box: Box, size: str) -> None:
     tab = await Dashboard(await open_page(size, dark=size == "phone"), box).open("/clock")
     before = box.control("GET", "/clock")["offset_s"]
@@ -139,7 +143,7 @@ async def test_a_long_way_shows_how_far_it_is_and_what_stopped_it(
     await check_page(tab.page)
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 @pytest.mark.usefixtures("orderly")
 async def test_a_fault_is_added_strikes_and_is_lifted(open_page: OpenPage, watch: Watch, box: Box, size: str) -> None:
     watch.expect("status of 400")

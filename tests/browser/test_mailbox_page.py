@@ -44,7 +44,7 @@ def send(store: MailStore, subject: str, to: str = "ada@example.com") -> None:
 
 @AT_EACH_WIDTH
 async def test_a_mail_is_read_and_runs_nothing(
-    open_page: OpenPage, watch: Watch, url: str, store: MailStore, size: str
+    url: str, open_page: OpenPage, watch: Watch, store: MailStore, size: str
 ) -> None:
     # What the mail tries is refused, and the browser says so.
     watch.expect("tracker.test|sandboxed|Content Security Policy")
@@ -73,7 +73,7 @@ async def test_a_mail_is_read_and_runs_nothing(
 
 @pytest.mark.parametrize("script", [True, False])
 async def test_mails_are_searched_and_paged(
-    open_page: OpenPage, url: str, store: MailStore, script: bool, watch: Watch
+    url: str, open_page: OpenPage, store: MailStore, script: bool, watch: Watch
 ) -> None:
     # The page asks on while the server is being stopped.
     watch.expect("ERR_CONNECTION_REFUSED")

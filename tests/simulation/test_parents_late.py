@@ -15,7 +15,7 @@ import pytest_asyncio
 from invoicing import customer, plan, subscribe
 from simulation.mirror import Rows, assert_same, everything, mails, mirror_rows, stripe_rows
 from simulation.mirror_billing import invoice_rows, stripe_invoices, stripe_subscriptions, subscription_rows
-from simulation.report import tell
+from simulation.report import LONG, tell
 from simulation.test_disorder import deliver
 from simulation.world import another_application, stop_deliveries
 from system import MakeDatabase, System, running_system, unique
@@ -70,7 +70,7 @@ async def mirror_tables(system: System) -> dict[str, Rows]:
     return {**await mirror_rows(system.database_url), **found[0], **found[1]}
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 3] if LONG else [3])
 async def test_kind_after_kind_children_first(told: Told, workers: int, make_database: MakeDatabase) -> None:
     kinds = [event["data"]["object"]["object"] for event in told.events]
     ranks = [RANKS.index(kind) if kind in RANKS else -1 for kind in kinds]
@@ -87,7 +87,7 @@ async def test_kind_after_kind_children_first(told: Told, workers: int, make_dat
         assert [row["object_id"] for row in asked if row["object_id"].startswith(PARENTS)] == []
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 3] if LONG else [3])
 async def test_doubled_and_shuffled(told: Told, workers: int, make_database: MakeDatabase) -> None:
     seed = secrets.randbelow(2**32)
     tell(f"parents late: seed {seed}")

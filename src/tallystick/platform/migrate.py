@@ -145,7 +145,7 @@ async def _build_indexes(connection: "asyncpg.Connection[Any]", schema: str) -> 
         for statement in getattr(version, "CONCURRENT", ()):
             found = _INDEX.match(statement)
             if found is None:
-                raise ValueError(f"{version.revision}: CONCURRENT has CREATE INDEX CONCURRENTLY name ON … only")
+                raise ValueError(f"{version.revision}: each of CONCURRENT builds one index, concurrently, by its name")
             name = f'"{schema}".{found[1]}'
             valid = await connection.fetchval(
                 "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", name

@@ -23,7 +23,8 @@ from tallystick.app import create_app
 # What a request may change that is refused: who came by, who was refused, when a session was seen, what was counted.
 _MAY_CHANGE = frozenset(
     {"audit_log", "users", "console_sessions", "portal_sessions", "telemetry_minutes", "stripe_slowdown", "work",
-     "leases", "event_cursors", "rate_buckets", "stripe_calls", "metrics_stale", "metrics_days", "webhook_secrets"}
+     "leases", "event_cursors", "rate_buckets", "stripe_calls", "webhook_events", "webhook_secrets", "metrics_stale",
+     "metrics_days"}
 )  # fmt: skip
 _MUST_NOT = (401, 403)
 _REDIRECTED = 303
@@ -367,7 +368,9 @@ async def _standing(system: System, of: str | None = None) -> dict[str, str]:
         where = f"WHERE user_id = '{of}'" if of else ""
         standing[row["name"]] = await system.value(digest.format(row["name"], where))
     if of is None:
-        standing["Stripe"] = (await system.stripe("/v1/events?limit=1"))["data"][0]["id"]
+        events = (await system.stripe("/v1/events?limit=100"))["data"]
+        # What Stripe does by itself comes when it comes; what anybody asked it to do names the request.
+        standing["Stripe"] = next(event["id"] for event in events if event["request"]["id"])
     return standing
 
 
