@@ -4,12 +4,13 @@ import http.client
 import json
 import time
 import urllib.error
+from typing import Any
 
 import pytest
 import stripe
 
-from contract.harness import Box, Receiver
-from tallystick.sandbox.versions import NEWEST
+from contract.harness import Box, Receiver, running_box
+from tallystick.sandbox.versions import NEWEST, OLDEST
 
 
 def customers(box: Box) -> int:
@@ -156,3 +157,19 @@ class TestWebhooks:
         wrong, right = sorted(receiver.got, key=lambda item: item.event["created"], reverse=True)
         versions = {item.event["api_version"] for item in (wrong, right)}
         assert versions == {NEWEST, "2023-10-16"}
+
+    def test_a_version_that_does_not_know_an_event_tells_none(self, receiver: Receiver) -> None:
+        with running_box(api_version=NEWEST) as box:
+            box.control("PUT", "/webhook_endpoints", {"url": receiver.url, "secret": "whsec_x"})
+            box.fault(target="webhook", kind="api_version", api_version=OLDEST, type="invoice*", times=None)
+            api = box.client(NEWEST).v1
+            card: Any = {
+                "payment_method": "pm_card_visa",
+                "invoice_settings": {"default_payment_method": "pm_card_visa"},
+            }
+            price: Any = {"currency": "usd", "unit_amount": 900, "recurring": {"interval": "month"}}
+            made = api.prices.create({**price, "product_data": {"name": "Basic"}})
+            api.subscriptions.create({"customer": api.customers.create(card).id, "items": [{"price": made.id}]})
+            box.quiet()
+        versions = {item.event["type"]: item.event["api_version"] for item in receiver.got}
+        assert (versions["invoice.paid"], versions["invoice_payment.paid"]) == (OLDEST, NEWEST)

@@ -154,7 +154,9 @@ class EventLog:
         now = self._clock.exact()
         for endpoint in targets:
             for planned in self._faults.deliveries(event["type"], now):
-                version = planned.version or endpoint.version or event["api_version"]
+                version = endpoint.version or event["api_version"]
+                if planned.version is not None and knows_event(planned.version, event["type"]):
+                    version = planned.version
                 self._keep_body(event, version, value, before)
                 state = "dropped" if planned.dropped else "pending"
                 self._insert(event["id"], seq, endpoint, version, planned.due_at, state)
