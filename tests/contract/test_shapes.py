@@ -72,6 +72,9 @@ def problems(checker: ModuleType, version: str, documents: list[Json], *, strict
             # Younger than the older schemas, which the real API sends all the same.
             if problem.startswith("no component for object='entitlements.") or "'product_feature'" in problem:
                 continue
+            if version == OLDEST and problem == "no component for object='invoice_payment'":
+                # An account of the old version lists the event all the same where an endpoint of a new one wants it.
+                continue
             if version == OLDEST and problem == "'id' is missing" and kind in ("invoice", "invoice.upcoming"):
                 # Before basil the preview of an invoice had none; the derived types leave that out.
                 continue
