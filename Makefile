@@ -28,14 +28,9 @@ lint: setup-test ## Check format, lint and the direction of imports
 types: setup-test ## Check types
 	$(BIN)/mypy
 
-# What failed is run once more with nothing beside it. What passes then leans on the machine, which is to be mended, but
-# says nothing against the program; both runs are shown.
-ALONE = { echo "Once more, alone, what failed:"; \
-	  TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest --last-failed --last-failed-no-failures none; }
-
 pytest: setup-test ## Run the tests (ARGS="tests/unit -k money")
 	@rm -rf $(RECORDS)
-	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS) || $(ALONE)
+	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 	TALLYSTICK_RECORDS=$(RECORDS) $(BIN)/pytest tests/test_recorded_shapes.py
 
 test-browser: setup-test ## Run the tests in a browser (ARGS="-k declines"); `make test` does, too
