@@ -1,5 +1,6 @@
 """An attempt of which nobody knows for ten minutes is never sent again, only looked for: found, or given up."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -208,3 +209,33 @@ async def test_whoever_stood_still_for_a_day_on_the_way_to_the_line_does_not_sen
     monkeypatch.undo()
     assert await write.effects(system) == 0
     assert await posts(system, write) == before
+
+
+async def test_whoever_was_overtaken_on_the_way_does_not_say_that_nothing_happened(system: System) -> None:
+    """While one stands still for longer than its lease, another sends the same and never hears how it ended."""
+    write = await prepared(system, "create")
+    overtaken = False
+
+    async def stand_still(point: Point) -> None:
+        nonlocal overtaken
+        if overtaken or point != "stripe.before":
+            return
+        overtaken = True
+        await break_line(system, write, "after", "cut")
+        await hurry(system)
+        system.start_worker()
+        async with asyncio.timeout(60):
+            while await system.value("SELECT count(*) FROM attempts WHERE state = 'unknown' AND looks > 0") == 0:
+                await asyncio.sleep(0.05)
+        await system.stop_workers()
+        await mend(system)
+        await break_line(system, write, "before", "429")
+
+    with listening(stand_still):
+        answer = await write.send(system)
+    assert (answer.status, answer.body["attempt"]["state"]) == (202, "unknown"), answer
+    await mend(system)
+    system.start_worker()
+    assert (await repeat_until_final(system, write)).status == 201
+    assert await write.effects(system) == 1
+    await assert_true(system)

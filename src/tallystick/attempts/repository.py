@@ -53,12 +53,12 @@ class AttemptRepository:
         )
         return {row["stripe_idempotency_key"]: row["trace"] for row in rows}
 
-    async def lock_open(self, tx: Transaction, attempt_id: UUID) -> bool:
-        """Lock the attempt; False if somebody has settled it."""
-        found = await tx.fetchval(
-            "SELECT id FROM attempts WHERE id = $1 AND state IN ('requested', 'unknown') FOR UPDATE", attempt_id
+    async def lock_open(self, tx: Transaction, attempt_id: UUID) -> int | None:
+        """Lock the attempt; how often it was taken up again, or None if somebody has settled it."""
+        looks: int | None = await tx.fetchval(
+            "SELECT looks FROM attempts WHERE id = $1 AND state IN ('requested', 'unknown') FOR UPDATE", attempt_id
         )
-        return found is not None
+        return looks
 
     async def end(
         self,

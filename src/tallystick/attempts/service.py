@@ -8,7 +8,7 @@ unknown, is repeated with the same key for ten minutes, and after that only look
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 from uuid import UUID
 
 import asyncpg
@@ -215,7 +215,9 @@ class AttemptService:
             return await self._stand(attempt, postpone=True)
 
         async def record(tx: Transaction) -> Settled | None:
-            if not await self._repository.lock_open(tx, attempt.id):
+            looks = await self._repository.lock_open(tx, attempt.id)
+            # Whoever was overtaken knows of his own sending only: another's may have gone through.
+            if looks is None or (looks != attempt.looks and _never_happened(outcome)):
                 return None
             return await self._end(tx, attempt, outcome)
 
@@ -255,7 +257,7 @@ class AttemptService:
             return Settled(202, {**view, "attempt": {**attempt_view(attempt), "state": "unknown"}})
 
     async def _end(self, tx: Transaction, attempt: Attempt, outcome: Outcome) -> Settled:
-        if isinstance(outcome, GatewayUnavailable) or _is_ours_to_mend(outcome):
+        if _never_happened(outcome):
             return await self._end_unsent(tx, attempt, outcome)
         if isinstance(outcome, GatewayDeclined | GatewayRejected):
             return await self._end_refused(tx, attempt, outcome)
@@ -349,7 +351,7 @@ class AttemptService:
                 outcome = await self._look(attempt)
         if outcome is None:
             await self._abandon(attempt)
-        elif isinstance(outcome, GatewayUnavailable | GatewayOutcomeUnknown) or _is_ours_to_mend(outcome):
+        elif isinstance(outcome, GatewayOutcomeUnknown) or _never_happened(outcome):
             # That this try did not get through says nothing about the first.
             await self._postpone(attempt)
         else:
@@ -369,7 +371,7 @@ class AttemptService:
 
     async def _abandon(self, attempt: Attempt) -> None:
         async def record(tx: Transaction) -> None:
-            if not await self._repository.lock_open(tx, attempt.id):
+            if await self._repository.lock_open(tx, attempt.id) is None:
                 return
             await self._repository.end(tx, attempt.id, "abandoned", self._clock.now())
             await self._operation(attempt).abandon(tx, attempt)
@@ -380,6 +382,9 @@ class AttemptService:
         log.warning("attempt.abandoned", attempt=str(attempt.id), kind=attempt.kind)
 
 
-def _is_ours_to_mend(outcome: Outcome) -> bool:
-    """Whether the operator must mend it (keys, permissions) and the same request may then succeed."""
-    return isinstance(outcome, GatewayRejected) and outcome.status in (401, 403)
+def _never_happened(outcome: Outcome) -> TypeGuard[GatewayUnavailable | GatewayRejected]:
+    """Whether this sending did nothing, and the same may succeed later: Stripe was away, or the operator must mend keys
+    or permissions."""
+    return isinstance(outcome, GatewayUnavailable) or (
+        isinstance(outcome, GatewayRejected) and outcome.status in (401, 403)
+    )
