@@ -20,7 +20,8 @@ from tallystick.platform.http import answer_error
 __all__ = ["DirectRead", "DirectReads"]
 
 _TOKEN, _USER, _EMAIL = b"authorization", b"tallystick-user", b"tallystick-user-email"
-_SENT = frozenset({_TOKEN, _USER, _EMAIL})
+_LOCALE = b"tallystick-user-locale"
+_SENT = frozenset({_TOKEN, _USER, _EMAIL, _LOCALE})
 _USER_MAX, _EMAIL_MAX = 255, 320
 
 Authenticate: TypeAlias = Callable[[Request, str | None, str | None, str | None], Awaitable[Actor]]
@@ -59,7 +60,7 @@ class DirectReads:
         read, match = found
         sent = {name: value.decode("latin-1") for name, value in reversed(scope["headers"]) if name in _SENT}
         user, email = sent.get(_USER), sent.get(_EMAIL)
-        if len(user or "") > _USER_MAX or len(email or "") > _EMAIL_MAX:
+        if _LOCALE in sent or len(user or "") > _USER_MAX or len(email or "") > _EMAIL_MAX:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)

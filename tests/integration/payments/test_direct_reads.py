@@ -60,6 +60,7 @@ async def test_both_ways_answer_alike(system: System) -> None:
         {"user": "host", "roles": ("service",)},
         {"user": "dora", "headers": {"Tallystick-User": "someone-else"}},
         {"user": "dora", "headers": {"Tallystick-User": "x" * 300}},
+        {"user": "dora", "headers": {"Tallystick-User-Locale": "no language at all"}},
         {"token": "no.such.token"},
     ]
     seen = set()
