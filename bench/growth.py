@@ -78,7 +78,7 @@ async def _apply(url: str, batches: int) -> float:
     taken = []
     for number in range(batches):
         began = time.perf_counter()
-        applied = await processor.work_lane(number % 16)
+        applied = await processor.work_lanes([number % 16])
         if applied:
             taken.append((time.perf_counter() - began) / applied * 1e6)
     await parts.close()

@@ -148,9 +148,9 @@ async def _statements(url: str, stripe: str, what: str) -> list[str]:
             parts = app.parts
             processor = EventProcessor(parts.database, parts.clock, parts.registry, settings)
             await asyncio.to_thread(_fill_one_lane, url, parts.clock)
-            await processor.work_lane(0)
+            await processor.work_lanes([0])
             with _noted() as said:
-                await processor.work_lane(0)
+                await processor.work_lanes([0])
             return said
         for number in range(3):
             with _noted() as said:

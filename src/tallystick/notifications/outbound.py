@@ -36,7 +36,7 @@ log = structlog.get_logger()
 _LANE = 4
 _LEASE = timedelta(seconds=60)
 _HOOK_TIMEOUT_S = 30
-_POLL_S = 1.0
+_POLL_S = 2.0
 _MARK_TIMEOUT_S = 10
 _FIRST_DELAY = timedelta(seconds=5)
 _MOST_DELAY = timedelta(hours=1)

@@ -45,7 +45,7 @@ MAIL_CHANNEL = "tallystick_mail"
 
 _LEASE = timedelta(seconds=60)
 _RELEASE_S = 3.0
-_POLL_S = 1.0
+_POLL_S = 2.0
 _TRIES_MAX = 20
 
 

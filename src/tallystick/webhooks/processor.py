@@ -1,8 +1,10 @@
 """The worker's side of the inbox: takes due events lane by lane and applies each exactly once.
 
-A batch is one transaction: the lane's lock, the effects of up to 64 events, and their marks. A crash at any moment
-leaves all of it or none, and the lane is free as soon as the connection is gone. No savepoints: they cost as much as
-the work itself. Only when a batch fails is it done again one by one under savepoints, to find who is to blame.
+A batch is one transaction: the locks of its lanes, the effects of up to 64 events, and their marks. A crash at any
+moment leaves all of it or none, and the lanes are free as soon as the connection is gone. What waits in several lanes
+shares a batch as long as it fits into one: a batch of one event costs nearly as much as one of twenty. No savepoints:
+they cost as much as the work itself. Only when a batch fails is it done again one by one under savepoints, to find who
+is to blame.
 """
 
 import asyncio
@@ -25,19 +27,21 @@ from tallystick.platform.work import pause
 from tallystick.webhooks.failures import Rules, Verdict, describe, judge
 from tallystick.webhooks.models import ClaimedEvent, Parked
 from tallystick.webhooks.registry import Record, Registry
-from tallystick.webhooks.repository import CHANNEL, WebhookEventRepository
+from tallystick.webhooks.repository import BATCH, CHANNEL, WebhookEventRepository
 from tallystick.webhooks.service import queue_alert, queue_fetch
 from tallystick.webhooks.service_traces import EventTraces, Origins
 
-__all__ = ["BeforeMark", "EventProcessor"]
+__all__ = ["BeforeMark", "EventProcessor", "bundles"]
 
 log = structlog.get_logger()
 
-_BATCH = 64
-# A lane is left after so many full batches, so that a flood in one does not keep the others waiting.
+# Lanes are left after so many full batches, so that a flood in one does not keep the others waiting.
 _BATCHES_IN_A_ROW = 4
+# So long what is at work keeps what is new waiting; then it is for the others.
+_LOOK_S = 0.01
 _POLL_LEAST_S = 0.05
-_POLL_MOST_S = 1.0
+# What is new is told by a notification; this is for what was put off, and for notifications that got lost.
+_POLL_MOST_S = 2.0
 _LANE_BUSY_S = 0.02
 _TROUBLE_S = 0.5
 _SHUTDOWN_S = 10.0
@@ -50,9 +54,22 @@ def _note(error: Exception, **where: Any) -> None:
         log.error("inbox.failed", exc_info=error, **where)
 
 
-def _leave(busy: dict[int, asyncio.Task[None]], wake: asyncio.Event, lane: int, _: asyncio.Task[None]) -> None:
-    del busy[lane]
+def _leave(busy: dict[asyncio.Task[None], Sequence[int]], wake: asyncio.Event, task: asyncio.Task[None]) -> None:
+    del busy[task]
     wake.set()
+
+
+def bundles(due: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Lanes with the number of their due events, in bundles that fit into one batch each; the order stays."""
+    found: list[list[int]] = []
+    size = 0
+    for lane, events in due:
+        if not found or size + events > BATCH:
+            found.append([])
+            size = 0
+        found[-1].append(lane)
+        size += events
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,7 @@ class EventProcessor:
         before_mark: BeforeMark | None = None,
         origins: Origins | None = None,
     ) -> None:
-        """`concurrency` is how many lanes are worked on at once; each needs a connection of the pool, and waiting for
+        """`concurrency` is how many batches are worked on at once; each needs a connection of the pool, and waiting for
         notifications one more. `before_mark`: how old events are applied; `origins`: what traces of them go on from."""
         self._database = database
         self._clock = clock
@@ -104,17 +121,23 @@ class EventProcessor:
     async def run(self, stop: asyncio.Event) -> None:
         """Apply events until `stop`; what is being applied then is finished first."""
         wake = asyncio.Event()
-        busy: dict[int, asyncio.Task[None]] = {}
-        listener = asyncio.create_task(self._database.listen(CHANNEL, wake.set, stop), name="webhooks.listen")
+        busy: dict[asyncio.Task[None], Sequence[int]] = {}
+
+        def told() -> None:
+            # Whoever is at work looks again when it is through, and finds more for its next batch then.
+            if not busy:
+                wake.set()
+
+        listener = asyncio.create_task(self._database.listen(CHANNEL, told, stop), name="webhooks.listen")
         idle_s = _POLL_LEAST_S
         try:
             while not stop.is_set():
                 started = await self._start_lanes(busy, wake)
                 idle_s = _POLL_LEAST_S if started or busy else min(idle_s * 2, _POLL_MOST_S)
-                await pause(idle_s, stop, wake)
+                await pause(_LOOK_S if busy else idle_s, stop, wake)
         finally:
             stop.set()
-            tasks = [*busy.values(), listener]
+            tasks = [*busy, listener]
             await asyncio.wait(tasks, timeout=_SHUTDOWN_S)
             for task in tasks:
                 task.cancel()
@@ -123,70 +146,73 @@ class EventProcessor:
     async def drain(self) -> int:
         """Apply everything that is due now and return how many events were taken; for one-off runs and tests."""
         taken = 0
-        while lanes := await self._due_lanes():
-            results = await asyncio.gather(*(self.work_lane(lane) for lane in lanes[: self._concurrency]))
+        while due := await self._due_lanes():
+            several = bundles(due)[: self._concurrency]
+            results = await asyncio.gather(*(self.work_lanes(lanes) for lanes in several))
             taken += sum(result or 0 for result in results)
             if not any(results):
                 await asyncio.sleep(_LANE_BUSY_S)
         return taken
 
-    async def work_lane(self, lane: int) -> int | None:
-        """One batch of a lane: how many events were taken (0: nothing is due), or None when another worker has it.
+    async def work_lanes(self, lanes: Sequence[int]) -> int | None:
+        """One batch of these lanes: how many events were taken (0: nothing is due), or None when others have them all.
 
         Raises one of `WEATHER` when the database is away.
         """
         try:
-            return await self._apply_batch(lane)
+            return await self._apply_batch(lanes)
         except Exception as error:
-            log.info("inbox.batch_failed", lane=lane, error=describe(error))
-        return await self._apply_one_by_one(lane)
+            log.info("inbox.batch_failed", lanes=list(lanes), error=describe(error))
+        return await self._apply_one_by_one(lanes)
 
-    # Which lane next
+    # Which lanes next
 
-    async def _start_lanes(self, busy: dict[int, asyncio.Task[None]], wake: asyncio.Event) -> int:
-        """Start a task for each due lane, as far as there is room; returns how many were started."""
+    async def _start_lanes(self, busy: dict[asyncio.Task[None], Sequence[int]], wake: asyncio.Event) -> int:
+        """Start a task for each bundle of due lanes, as far as there is room; returns how many were started."""
         room = self._concurrency - len(busy)
         if room <= 0:
             return 0
         try:
-            lanes = [lane for lane in await self._due_lanes() if lane not in busy]
+            due = await self._due_lanes()
         except Exception as error:
             # A worker outlives whatever its database does to it; nothing was taken, so nothing is lost.
             _note(error)
             return 0
-        for lane in lanes[:room]:
-            self._turns[lane] = max(self._turns.values(), default=0) + 1
-            task = asyncio.create_task(self._stay_on_lane(lane), name=f"webhooks.lane.{lane}")
-            busy[lane] = task
-            task.add_done_callback(partial(_leave, busy, wake, lane))
-        return len(lanes[:room])
+        taken = {lane for lanes in busy.values() for lane in lanes}
+        several = bundles([(lane, events) for lane, events in due if lane not in taken])[:room]
+        for lanes in several:
+            self._turns.update(dict.fromkeys(lanes, max(self._turns.values(), default=0) + 1))
+            task = asyncio.create_task(self._stay_on_lanes(lanes), name=f"webhooks.lanes.{lanes}")
+            busy[task] = lanes
+            task.add_done_callback(partial(_leave, busy, wake))
+        return len(several)
 
-    async def _due_lanes(self) -> Sequence[int]:
-        """The lanes with something to do: first the one whose last turn here is longest ago."""
+    async def _due_lanes(self) -> Sequence[tuple[int, int]]:
+        """The lanes with something to do, and how much up to a batch: first those whose last turn is longest ago."""
         async with self._database.connection() as connection:
-            lanes = list(await self._repository.due_lanes(connection, self._clock.wall()))
+            due = list(await self._repository.due_lanes(connection, self._clock.wall()))
         # By chance among equals, so that workers do not all begin at the same lane.
-        random.shuffle(lanes)
-        return sorted(lanes, key=lambda lane: self._turns.get(lane, 0))
+        random.shuffle(due)
+        return sorted(due, key=lambda lane: self._turns.get(lane[0], 0))
 
-    async def _stay_on_lane(self, lane: int) -> None:
+    async def _stay_on_lanes(self, lanes: Sequence[int]) -> None:
         try:
             for _ in range(_BATCHES_IN_A_ROW):
-                taken = await self.work_lane(lane)
+                taken = await self.work_lanes(lanes)
                 if taken is None:
                     await asyncio.sleep(_LANE_BUSY_S)
-                if taken != _BATCH:
+                if taken != BATCH:
                     return
         except Exception as error:
-            _note(error, lane=lane)
-            # The task keeps its lane meanwhile, so that a database in trouble is not hammered.
+            _note(error, lanes=list(lanes))
+            # The task keeps its lanes meanwhile, so that a database in trouble is not hammered.
             await asyncio.sleep(_TROUBLE_S)
 
     # One batch
 
-    async def _apply_batch(self, lane: int) -> int | None:
+    async def _apply_batch(self, lanes: Sequence[int]) -> int | None:
         async with self._database.transaction() as tx:
-            claimed = await self._claim(tx, lane)
+            claimed = await self._claim(tx, lanes)
             if claimed is None:
                 return None
             ready, now = await self._set_aside(tx, claimed), self._clock.wall()
@@ -196,9 +222,9 @@ class EventProcessor:
         self._note(ready)
         return len(claimed)
 
-    async def _apply_one_by_one(self, lane: int) -> int | None:
+    async def _apply_one_by_one(self, lanes: Sequence[int]) -> int | None:
         async with self._database.transaction() as tx:
-            claimed = await self._claim(tx, lane)
+            claimed = await self._claim(tx, lanes)
             if claimed is None:
                 return None
             now = self._clock.wall()
@@ -213,10 +239,11 @@ class EventProcessor:
                 await self._repository.wait_behind(tx, behind)
             return len(claimed)
 
-    async def _claim(self, tx: Transaction, lane: int) -> Sequence[ClaimedEvent] | None:
-        if not await self._repository.try_lane(tx, lane):
+    async def _claim(self, tx: Transaction, lanes: Sequence[int]) -> Sequence[ClaimedEvent] | None:
+        free = await self._repository.try_lanes(tx, lanes)
+        if not free:
             return None
-        claimed = await self._repository.claim(tx, lane, self._clock.wall(), _BATCH)
+        claimed = await self._repository.claim(tx, free, self._clock.wall())
         return await self._registry.redactor.events(tx, claimed) if self._registry.redactor else claimed
 
     async def _set_aside(self, tx: Transaction, claimed: Sequence[ClaimedEvent]) -> Sequence[ClaimedEvent]:

@@ -16,9 +16,11 @@ from tallystick.platform.database import Connection, Record, Transaction
 from tallystick.webhooks.models import ClaimedEvent, Envelope, EventDetail, EventSummary, Parked, StoredEvent
 from tallystick.webhooks.repository_archive import ARCHIVED_PAYLOAD
 
-__all__ = ["CHANNEL", "WebhookEventRepository"]
+__all__ = ["BATCH", "CHANNEL", "WebhookEventRepository"]
 
 CHANNEL = "tallystick_inbox"
+BATCH = 64
+"""How many events are applied together at most."""
 
 _INSERT = f"""
     WITH arrived AS (
@@ -78,22 +80,29 @@ _DUE = "e.state = 'pending' AND e.not_before <= {now} AND e.not_before < 'infini
 # Looking for lanes that are free locks them for a moment. Nothing of that is worth a wait for the disk, as its commit
 # would be otherwise.
 _DUE_LANES = f"""
-    SELECT l.lane FROM webhook_lanes l, (SELECT set_config('synchronous_commit', 'off', true) OFFSET 0) AS unhurried
-    -- Not EXISTS: without ORDER BY a planner without statistics collects a lane's whole backlog before its first row.
-    WHERE (SELECT e.seq FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$1")}
-           ORDER BY e.seq LIMIT 1) IS NOT NULL
+    SELECT l.lane, due.events
+    FROM (SELECT set_config('synchronous_commit', 'off', true) OFFSET 0) AS unhurried, webhook_lanes l
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS events FROM (
+            -- Without ORDER BY a planner without statistics collects a lane's whole backlog first.
+            SELECT FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$1")} ORDER BY e.seq LIMIT {BATCH}
+        ) AS first
+    ) AS due
+    WHERE due.events > 0
     FOR UPDATE OF l SKIP LOCKED
 """
 
-_CLAIM = f"""
+_CLAIM = """
     SELECT e.id, e.stripe_event_id, e.event_type AS type, e.event_created_at AS created, e.api_version,
         e.object_key, e.object_id, (e.payload -> 'data')::text AS data, e.request_idempotency_key, e.source,
         e.retry_count, e.created_at AS received_at, e.error_message, p.event_id AS parked_by,
         e.payload #>> '{{request,id}}' IS NOT NULL AS requested
-    FROM webhook_events e LEFT JOIN webhook_parked_objects p ON p.object_key = e.object_key
-    WHERE e.lane = $1 AND {_DUE.format(now="$2")}
-    ORDER BY e.seq LIMIT $3
-"""
+    -- Lane by lane, which an index serves in the order that is wanted.
+    FROM unnest($1::smallint[]) AS l (lane) CROSS JOIN LATERAL (
+        SELECT * FROM webhook_events e WHERE e.lane = l.lane AND {due} ORDER BY e.seq LIMIT {batch}
+    ) AS e LEFT JOIN webhook_parked_objects p ON p.object_key = e.object_key
+    ORDER BY e.seq LIMIT {batch}
+""".format(due=_DUE.format(now="$2"), batch=BATCH)
 
 _SUMMARY = """
     id, stripe_event_id, event_type AS type, state, source, object_id, object_key, event_created_at AS created,
@@ -186,26 +195,26 @@ class WebhookEventRepository:
 
     # Out
 
-    async def due_lanes(self, connection: Connection, now: datetime) -> Sequence[int]:
-        """The lanes with due events that no worker holds at this moment."""
-        return [row["lane"] for row in await connection.fetch(_DUE_LANES, now)]
+    async def due_lanes(self, connection: Connection, now: datetime) -> Sequence[tuple[int, int]]:
+        """The lanes with due events that no worker holds at this moment, and how many are due, up to a batch."""
+        return [(row["lane"], row["events"]) for row in await connection.fetch(_DUE_LANES, now)]
 
-    async def try_lane(self, tx: Transaction, lane: int) -> bool:
-        """Take a lane for the rest of the transaction; False when another worker has it.
+    async def try_lanes(self, tx: Transaction, lanes: Sequence[int]) -> Sequence[int]:
+        """Take lanes for the rest of the transaction, all of these but those that another worker has.
 
         The events are read by a later statement on purpose: one statement for both would read them as they were
         before the other worker's commit, and apply them twice.
         """
-        found = await tx.fetchval("SELECT 1 FROM webhook_lanes WHERE lane = $1 FOR UPDATE SKIP LOCKED", lane)
-        return found is not None
+        sql = "SELECT lane FROM webhook_lanes WHERE lane = ANY($1::smallint[]) FOR UPDATE SKIP LOCKED"
+        return [row["lane"] for row in await tx.fetch(sql, lanes)]
 
     async def lock_lane(self, tx: Transaction, lane: int) -> None:
         """Wait for a lane and hold it: nobody applies its events meanwhile."""
         await tx.execute("SELECT 1 FROM webhook_lanes WHERE lane = $1 FOR UPDATE", lane)
 
-    async def claim(self, tx: Transaction, lane: int, now: datetime, limit: int) -> Sequence[ClaimedEvent]:
-        """The due events of a lane that the caller holds, oldest first; also those that will have to wait."""
-        return [ClaimedEvent(**row) for row in await tx.fetch(_CLAIM, lane, now, limit)]
+    async def claim(self, tx: Transaction, lanes: Sequence[int], now: datetime) -> Sequence[ClaimedEvent]:
+        """A batch of due events of lanes that the caller holds, oldest first; also those that will have to wait."""
+        return [ClaimedEvent(**row) for row in await tx.fetch(_CLAIM, lanes, now)]
 
     async def parked_among(self, tx: Transaction, object_keys: Sequence[str]) -> Mapping[str, Parked]:
         """Which of these objects are held up, and by what; they stay so until the caller commits.

@@ -354,7 +354,7 @@ async def test_an_event_is_not_forgotten_when_its_object_is_released_while_it_is
         await WebhookEventRepository().discard(tx, found, "a test", inbox.clock.at)
         await WebhookEventRepository().release(tx, [found], inbox.clock.at)
         # Sees the object parked; must wait for us to learn that it is not any more.
-        worker = asyncio.create_task(inbox.processor().work_lane(lane))
+        worker = asyncio.create_task(inbox.processor().work_lanes([lane]))
         await asyncio.sleep(0.2)
         assert not worker.done()
     await worker
