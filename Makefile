@@ -54,16 +54,20 @@ fuzz: setup-test ## Send the API 10,000 requests that schemathesis makes up, and
 audit: setup ## Look for known weaknesses in what the locks name, and list the licences (needs the network)
 	@sh scripts/audit.sh $(ARGS)
 
-reference: setup-test ## Write docs/reference and docs/openapi.json from the source
+reference: setup-test ## Write docs/reference, docs/openapi.json and the client of it from the source
 	$(BIN)/python -m reference
+	$(GENERATE) --meta none --output-path src/tallystick/client
 
 docs: setup-test reference ## Build the site in build/site; a dead link or any other warning fails
 	$(BIN)/python -m sphinx -b html -W --keep-going -n -q docs build/site
 	@echo "build/site/index.html"
 
-client: setup-test ## Generate the client for Python in dist/client
-	$(BIN)/openapi-python-client generate --meta uv --overwrite --fail-on-warning --config clients/python/generator.yaml \
-	  --path docs/openapi.json --output-path dist/client
+client: setup-test ## Generate the client for Python: ours, and in dist/client one that needs nothing of ours
+	$(GENERATE) --meta none --output-path src/tallystick/client
+	$(GENERATE) --meta uv --output-path dist/client
+
+GENERATE = $(BIN)/openapi-python-client generate --overwrite --fail-on-warning --path docs/openapi.json \
+	--config clients/python/generator.yaml --custom-template-path clients/python/templates
 
 hooks: setup-test ## Have git check format, lint, types and imports before each commit
 	$(BIN)/pre-commit install

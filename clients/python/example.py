@@ -1,7 +1,7 @@
-"""A payment, the history page by page, and an error, with the generated client.
+"""A payment, the history page by page, and an error, with the client.
 
-    make client
-    PYTHONPATH=dist/client python clients/python/example.py
+    pip install 'tallystick[client]'
+    python clients/python/example.py
 
 TALLYSTICK_URL is where the API is, TALLYSTICK_TOKEN an access token (`tallystick token`).
 """
@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Iterator
 
-from tallystick_client import AuthenticatedClient
-from tallystick_client.api.payments import create_payment_intent, get_payment_intent, payment_history
-from tallystick_client.models import CreatePayment, PaymentDetails, PaymentPage, PaymentView, Problem
-from tallystick_client.types import UNSET, Unset
+from tallystick.client import AuthenticatedClient
+from tallystick.client.api.payments import create_payment_intent, get_payment_intent, payment_history
+from tallystick.client.models import CreatePayment, PaymentDetails, PaymentPage, PaymentView, Problem
+from tallystick.client.types import UNSET, Unset
 
 
 def pay(client: AuthenticatedClient, amount: int, payment_method: str) -> PaymentView | Problem:

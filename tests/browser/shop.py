@@ -60,8 +60,10 @@ document.getElementById('form').addEventListener('submit', (event) => { event.pr
 class Shop:
     """A shop's site, with the policy that Stripe's documentation asks for; keeps what browsers send to it."""
 
-    def __init__(self, sandbox: str) -> None:
+    def __init__(self, sandbox: str, page: str = SHOP_PAGE, script: str = SHOP_SCRIPT) -> None:
         self.sandbox = sandbox
+        self.page = page.replace("{sandbox}", sandbox)
+        self.script = script
         self.heard: list[str] = []
         self.url = ""
 
@@ -85,7 +87,7 @@ class Shop:
             def do_GET(self) -> None:
                 shop.heard.append(f"{self.path} {self.headers}")
                 script = self.path == "/shop.js"
-                body = (SHOP_SCRIPT if script else SHOP_PAGE.format(sandbox=shop.sandbox)).encode()
+                body = (shop.script if script else shop.page).encode()
                 self.send_response(200)
                 self.send_header("content-type", "text/javascript" if script else "text/html")
                 self.send_header("content-length", str(len(body)))

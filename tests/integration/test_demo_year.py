@@ -20,6 +20,7 @@ from tallystick.cli.demo_world import Amiss, open_world
 from tallystick.cli.demo_year import Year
 from tallystick.cli.demo_year_tally import tally_of_year
 from tallystick.cli.instance import find_instance
+from tallystick.client.api.subscriptions import list_subscriptions
 from tallystick.sandbox.versions import NEWEST
 from terminal import in_terminal
 from year_told import HOUR, NEAR, Told, amounts_of, assert_timeline, day, moments_of, run_of, tell_year
@@ -278,7 +279,8 @@ async def test_a_difference_between_the_halves_is_seen(
 ) -> None:
     async with open_world(find_instance(running_dev.folder), told.run) as world:
         year = Year(world, DemoScreen(fast=True, plain=True, dated=True), patience_s=15)
-        year.subscription = str((await year.read("/api/subscriptions"))["data"][0]["id"])
+        page = await year.read(list_subscriptions.asyncio_detailed(client=world.ann))
+        year.subscription = str(page.data[0].id)
         year.came = await news(world, {}, after=set())
         await tally_of_year(year)
         assert "✗" not in capsys.readouterr().out

@@ -1,19 +1,24 @@
-"""The commands of README.md and docs/*.md work by copy and paste: every `sh` block is run, in order, one shell a page.
+"""The commands of all pages work by copy and paste: every `sh` block is run, in order, one shell a page.
 
 How a block is treated is said by what follows `sh` in its fence, or by the tables below:
 
 * `sh` is run. It has to succeed (`bash -e -o pipefail`), and may only answer with an error of the API where the page
   shows one.
 * `sh needs-stripe` is skipped: it needs an account at the real Stripe.
-* A block that is one of `MAPPED` starts what is running here already; `make -n` says whether it still does that.
+* `sh parsed` is for another machine (a server, a cluster) or takes hours. Instead of being run it is read: by bash,
+  each command of ours by the program's own parser, and what it names of this repository has to be there.
+* A block of nothing but what is `MAPPED` starts what is running here already; `make -n` says whether it still does.
 * An `output` block after an `sh` block says what that one shows: its lines, in this order, each at the beginning of a
   line; `…` stands for anything.
 
-Nothing is skipped in silence: what is not run is counted, and each is a skipped test with its reason.
+Nothing is skipped in silence: what is not run is counted, and each is a skipped test with its reason. Blocks of other
+languages are held by test_docs_samples.py.
 """
 
+import importlib.metadata
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,57 +30,69 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import yaml
+from cyclopts.exceptions import CycloptsError, MissingArgumentError
 
+import documented
+from documented import ROOT
 from running_dev import RunningDev
+from system import LONG
+from tallystick.cli.main import build_app
+from tallystick.platform.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MAPPED = {"make up": "tallystick dev", "make test": "pytest"}
-"""What stands for itself here: `dev` runs already, and this is one of the tests."""
+MAPPED = {
+    "make up": "tallystick dev",
+    "make test": "pytest",
+    "make help": "Makefile",
+    "make hooks": "pre-commit install",
+}
+"""What stands for itself here: `dev` runs already, this is one of the tests, and the rest would change the checkout."""
 SKIPPED = {"needs-stripe": "needs an account at the real Stripe"}
 EXPECTED = {
-    "README.md": ["make up", "make test", "run"],
+    "CONTRIBUTING.md": ["make", "parsed"],
+    "README.md": ["make", "make", "run", "run"],
     "docs/api-clients.md": ["run"],
     "docs/audit.md": ["run"],
-    "docs/backup.md": ["run"],
+    "docs/backup.md": ["run", "parsed", "parsed", "parsed"],
     "docs/billing-pages.md": ["run"] * 2,
     "docs/catch-up.md": ["run"],
     "docs/checkout.md": ["run"] * 4,
-    "docs/clock.md": ["run"] * 4,
+    "docs/clock.md": ["run"] * 5,
     "docs/console.md": ["run"],
     "docs/customers.md": ["run"] * 4,
-    "docs/dead-letters.md": ["run"] * 3,
+    "docs/dead-letters.md": ["run", "run", "parsed", "run"],
+    "docs/deploy.md": ["parsed"] * 4,
     "docs/doctor.md": ["run"] * 2,
     "docs/drift.md": ["run"] * 2,
     "docs/dunning.md": ["run"] * 4,
     "docs/entitlements.md": ["run"] * 3,
-    "docs/first-payment.md": ["make up", *["run"] * 11, "needs-stripe"],
+    "docs/first-payment.md": ["make", *["run"] * 11, "needs-stripe"],
     "docs/first-subscription.md": ["run"] * 6,
     "docs/going-live.md": ["needs-stripe"] * 5,
     "docs/import.md": ["run"] * 2,
+    "docs/install.md": ["parsed"] * 2,
     "docs/invoices.md": ["run"] * 5,
     "docs/languages.md": ["run"],
-    "docs/mails.md": ["run"],
+    "docs/mails.md": ["run", "parsed"],
     "docs/metrics.md": ["run"] * 3,
     "docs/money.md": ["run"],
     "docs/monitoring.md": ["run"] * 2,
     "docs/privacy.md": ["run"] * 2,
     "docs/products.md": ["run"] * 3,
     "docs/reconcile.md": ["run"] * 3,
-    "docs/reliability.md": ["run"],
-    "docs/start.md": ["make up", *["run"] * 3],
+    "docs/reliability.md": ["run", "parsed", "parsed", "parsed"],
+    "docs/start.md": ["make", *["run"] * 3],
     "docs/stripe-cli.md": ["needs-stripe"] * 3,
     "docs/subscriptions.md": ["run"] * 11,
     "docs/test-cards.md": ["run"] * 2,
     "docs/time-machine.md": ["run"] * 3,
     "docs/tracing.md": ["run"],
     "docs/troubleshooting.md": ["run"] * 10,
-    "docs/upgrade.md": ["run"],
+    "docs/upgrade.md": ["parsed", "run"],
     "docs/webhook-endpoints.md": ["needs-stripe", "run", "needs-stripe", "needs-stripe", "needs-stripe"],
 }
 """How the blocks of each page are treated, in their order."""
 
-_FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _TIMEOUT_S = 60.0
 
 
@@ -93,32 +110,27 @@ class Block:
         return f"{self.page}:{self.line}"
 
 
-def blocks_of(page: Path) -> list[Block]:
-    """The `sh` blocks of a page."""
-    content = page.read_text()
+def treatment(block: documented.Block) -> str:
+    """By the fence's tag; without one it is run, but for what runs already."""
+    if block.tag:
+        assert block.tag in {*SKIPPED, "parsed"}, f"{block}: unknown tag {block.tag}"
+        return block.tag
+    lines = [line.partition("#")[0].strip() for line in block.text.splitlines()]
+    return "make" if all(line in MAPPED for line in lines if line) else "run"
+
+
+def commands_of_all_pages() -> list[Block]:
     found: list[Block] = []
-    last_end = -1
-    for fence in _FENCE.finditer(content):
-        language, _, tag = fence["info"].strip().partition(" ")
-        line = content.count("\n", 0, fence.start()) + 1
-        if language == "sh":
-            text = fence["text"]
-            assert not tag or tag in SKIPPED, f"{page.name}:{line}: unknown tag {tag}"
-            treated = tag or (text.strip() if text.strip() in MAPPED else "run")
-            found.append(Block(str(page.relative_to(ROOT)), line, text, treated))
-        elif language == "output":
-            assert found, f"{page.name}:{line}: output of nothing"
-            assert not content[last_end : fence.start()].strip(), f"{page.name}:{line}: not right after its commands"
-            found[-1].output = fence["text"].splitlines()
-        else:
-            assert language not in ("bash", "shell", "console", "zsh"), (
-                f"{page.name}:{line}: call it sh, or it is not run"
-            )
-        last_end = fence.end()
+    for block in documented.EVERY:
+        if block.language == "sh":
+            found.append(Block(block.page, block.line, block.text, treatment(block)))
+        elif block.language == "output":
+            assert block.follows, f"{block}: not right after its commands"
+            found[-1].output = block.text.splitlines()
     return found
 
 
-EVERY = [block for page in PAGES for block in blocks_of(page)]
+EVERY = commands_of_all_pages()
 
 
 class Shell:
@@ -220,7 +232,7 @@ def test_every_block_is_treated_as_expected() -> None:
     assert treated == EXPECTED
 
 
-@pytest.mark.parametrize("page", EXPECTED)
+@pytest.mark.parametrize("page", [page for page, treated in EXPECTED.items() if "run" in treated])
 async def test_every_command_works(page: str, running_dev: RunningDev, tmp_path: Path) -> None:
     with shell_for(running_dev, tmp_path / "transcript") as shell:
         for block in EVERY:
@@ -242,10 +254,87 @@ def test_what_cannot_be_run_here(block: Block) -> None:
     pytest.skip(SKIPPED[block.treated])
 
 
-def test_the_payment_of_the_readme_succeeds(running_dev: RunningDev, tmp_path: Path) -> None:
-    with shell_for(running_dev, tmp_path / "transcript") as shell:
-        blocks = [block for block in EVERY if block.page == "README.md" and block.treated == "run"]
-        assert '"status":"succeeded"' in "".join(shell.run(here(block.text, running_dev)) for block in blocks)
+def commands_in(text: str) -> Iterator[list[str]]:
+    """The words of each command, without what is set in front of it."""
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line, posix=True, punctuation_chars="|&;")
+        words.whitespace_split = True
+        command: list[str] = []
+        for word in [*words, ";"]:
+            if not set(word) <= set("|&;"):
+                command += [word] if command or not re.match(r"[A-Z_]+=", word) else []
+            elif command:
+                yield command
+                command = []
+
+
+def names_under_deploy() -> set[str]:
+    """What is called `tallystick-…`: units, objects in the cluster, the wheel."""
+    names = {path.stem.partition("@")[0] for path in (ROOT / "deploy/systemd").glob("*.service")}
+    for path in (ROOT / "deploy/kubernetes").rglob("*.yaml"):
+        for document in yaml.safe_load_all(path.read_text()):
+            names |= {document["metadata"]["name"]} if document and "metadata" in document else set()
+    return {*names, f"tallystick-{importlib.metadata.version('tallystick')}-py3-none-any.whl"}
+
+
+def check_words(command: list[str]) -> None:
+    """What a command names of ours is there: options of the program, files, names, extras, settings."""
+    ours = command[command.index("exec") + 2 :] if command[0] == "docker" and "exec" in command else command
+    if Path(ours[0]).name == "tallystick":
+        _, _, ignored = build_app().parse_args(ours[1:], exit_on_error=False, print_error=False)
+        assert not ignored, ignored
+    for word in command:
+        if re.match(r"(deploy|docs|scripts|src|tests)/", word):
+            assert list(ROOT.glob(word.rstrip("/"))), f"there is no {word}"
+        name = word.rpartition("/")[2].partition("@")[0]
+        if name.startswith("tallystick-"):
+            assert name in names_under_deploy(), f"nothing is called {name}"
+        if extra := re.match(r"tallystick\[(.*)]$", word):
+            assert extra[1] in (importlib.metadata.metadata("tallystick").get_all("Provides-Extra") or [])
+        if word.startswith("--from-file="):
+            assert word.removeprefix("--from-file=") in Settings.model_fields
+
+
+@pytest.mark.parametrize("block", [block for block in EVERY if block.treated in ("parsed", *SKIPPED)], ids=str)
+def test_what_is_not_run_is_read(block: Block) -> None:
+    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True, timeout=30)
+    commands = list(commands_in(block.text))
+    assert commands
+    for command in commands:
+        check_words(command)
+
+
+@pytest.mark.skipif(not LONG, reason="two short simulations: TALLYSTICK_LONG=1")
+def test_the_long_simulations_work_when_they_are_short(tmp_path: Path) -> None:
+    from tallystick.simulation.story import draw, save
+
+    story, seeds, _ = [
+        block.text for block in EVERY if (block.page, block.treated) == ("docs/reliability.md", "parsed")
+    ]
+    save(draw(17, 2), tmp_path / "story-17.json")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for text in (story, seeds.replace("1-300", "1-2").replace("--steps 300", "--steps 2")):
+        done = subprocess.run(
+            ["bash", "-e"], input=text, cwd=tmp_path, env=os.environ | {"PATH": path},
+            capture_output=True, text=True, check=False, timeout=170,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "held.json").exists()
+
+
+def test_a_command_that_a_line_names_is_there_with_its_options() -> None:
+    """`tallystick backup` in the midst of a line may leave out what it needs, and have no option that is not there."""
+    wrong = []
+    for page in documented.PAGES:
+        for span in documented.spans_of(page.read_text(), str(page.relative_to(ROOT))):
+            if span.text.startswith("tallystick "):
+                try:
+                    build_app().parse_args(shlex.split(span.text)[1:], exit_on_error=False, print_error=False)
+                except MissingArgumentError:
+                    continue
+                except CycloptsError as error:
+                    wrong.append(f"{span}: {span.text}: {error}")
+    assert wrong == []
 
 
 # The test tests itself: a page that does not work has to be seen.
@@ -287,3 +376,21 @@ def test_output_is_compared(output: list[str], shown: str, *, right: bool) -> No
     else:
         with pytest.raises(AssertionError):
             check_output(block, shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tallystick simulate --storey story-17.json",
+        "tallystick tidy",
+        "A=b docker compose exec api tallystick deploy chek",
+        "pytest tests/nowhere -x",
+        "true && systemctl start tallystick-robot@1",
+        "pip install 'tallystick[lean]'",
+        "kubectl create secret generic tallystick --from-file=no_such_setting",
+    ],
+)
+def test_what_is_not_there_is_seen(text: str) -> None:
+    commands = list(commands_in(text))
+    with pytest.raises((AssertionError, CycloptsError)):
+        check_words(commands[-1])

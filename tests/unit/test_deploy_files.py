@@ -22,6 +22,7 @@ from tallystick.platform.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+CLIENT = re.findall(r"/usr/lib/postgresql/(\d+)/bin/pg_dump --version", DOCKERFILE)[0]
 NOT_OURS = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PUBLIC_HOST", "TALLYSTICK_VERSION"}
 SECRETS = {"database_url", "jwt_secret", "metrics_token", "smtp_url", "stripe_secret_key", "stripe_webhook_secret"}
 OVERLAYS = ("overlays/production", "overlays/canary", *(("base", "overlays/staging") if LONG else ()))
@@ -132,11 +133,24 @@ def test_the_last_stage_has_no_compiler_no_installer_and_no_root() -> None:
     assert len(stages) == 2
     last = stages[-1]
     assert "-slim" in last.splitlines()[0]
-    for word in ("gcc", "build-essential", "pip", "apt-get", "curl"):
+    for word in ("gcc", "build-essential", "pip", "curl"):
         assert word not in last
+    assert [step.strip() for step in re.findall(r"apt-get [^\\\n]+", last)] == [
+        "apt-get update",
+        f"apt-get install --yes --no-install-recommends 'postgresql-client-{CLIENT}={CLIENT}.*'",
+    ]
+    assert "rm -rf /var/lib/apt/lists/*" in last
     assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == ["10001:10001"]
     assert "uninstall --yes pip" in stages[0]
     assert "HEALTHCHECK" in last
+
+
+def test_a_backup_can_be_made_in_the_image() -> None:
+    """pg_dump refuses servers newer than itself, and the pages say which those are."""
+    server = re.match(r"postgres:(\d+)", compose()["services"]["postgres"]["image"])
+    assert server is not None
+    assert int(server[1]) <= int(CLIENT)
+    assert f"servers up to PostgreSQL {CLIENT}" in (ROOT / "docs" / "backup.md").read_text()
 
 
 def test_everything_runs_without_rights_on_a_read_only_root() -> None:

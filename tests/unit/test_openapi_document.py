@@ -55,6 +55,15 @@ def test_every_body_and_answer_has_an_example_that_fits_its_schema(document: Any
             jsonschema.validate(content["example"], {**content["schema"], "components": document["components"]})
 
 
+def test_a_body_that_may_be_absent_is_not_null_as_well(document: Any) -> None:
+    """Clients are generated that send neither, but fail."""
+    bodies = [operation["requestBody"] for _, operation in operations(document) if "requestBody" in operation]
+    assert any("required" not in body for body in bodies)
+    for body in bodies:
+        (content,) = body["content"].values()
+        assert {"type": "null"} not in content["schema"].get("anyOf", ())
+
+
 def test_every_operation_tells_its_errors_as_problems(document: Any) -> None:
     for name, operation in operations(document):
         statuses = dict(answers(document, operation))

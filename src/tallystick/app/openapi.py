@@ -162,9 +162,16 @@ def _complete(operation: Json, examples: Examples) -> None:
             parameter["description"] = _PARAMETERS[parameter["name"]]
             parameter["schema"]["description"] = parameter["description"]
     for content in operation.get("requestBody", {}).get("content", {}).values():
+        content["schema"] = _said(content["schema"])
         content.setdefault("example", examples.of(content["schema"]))
     for status, answer in operation["responses"].items():
         _complete_answer(status, answer, examples)
+
+
+def _said(schema: Json) -> Json:
+    """The schema of a body as it is sent: one that may be absent is not null as well, or clients confuse the two."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    return choices[0] if len(choices) == 1 else schema
 
 
 def _share_errors(document: Json) -> None:

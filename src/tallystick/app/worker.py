@@ -39,6 +39,7 @@ from tallystick.subscriptions.service_dunning_local import DUNNING_TIMER
 from tallystick.subscriptions.service_invoice_failures import FAILURE_WORK
 from tallystick.subscriptions.service_schedules import RELEASE_WORK
 from tallystick.webhooks.processor import BeforeMark, EventProcessor
+from tallystick.webhooks.repository_endpoint_writes import prune_endpoint_writes
 from tallystick.webhooks.service_archive import PayloadArchiver
 
 __all__ = ["Worker", "create_worker", "retentions"]
@@ -175,6 +176,7 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("counted minutes", timedelta(days=2), prune_minutes, wall=True),
         Retention("console sessions", timedelta(days=1), prune_sessions, wall=True),
         Retention("billing links", timedelta(days=1), prune_portal, wall=True),
+        Retention("writes to webhook endpoints", timedelta(days=7), prune_endpoint_writes, wall=True),
     ]
 
 

@@ -1,6 +1,7 @@
 """`tallystick demo`: plays a story against a running `dev`, and shows and verifies each step."""
 
 import asyncio
+import importlib.util
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -93,6 +94,8 @@ def _run(
 ) -> None:
     if not 0 < patience_s <= 600:
         raise Problem("--patience: should be 1 to 600 seconds", 2)
+    if importlib.util.find_spec("httpx") is None:
+        raise Problem("The demo speaks to Tallystick through its client: pip install 'tallystick[dev]'")
     instance = find_instance(data_dir)
     # Below here it takes some time to import; wrong options have been told by now.
     from tallystick.cli.demo_screen import DemoScreen

@@ -7,8 +7,19 @@ from typing import TypeAlias
 
 from rich.text import Text
 
-from tallystick.cli.demo_story import BASE, Payment, Story, check, short, usd
-from tallystick.cli.demo_world import Amiss, Json, Reply
+from tallystick.cli.demo_client import Answer, Operation, Sent, call
+from tallystick.cli.demo_story import Payment, Story, check, short, usd
+from tallystick.cli.demo_world import Amiss, Json
+from tallystick.client.api.payments import capture_payment_intent, confirm_payment_intent, refund_payment_intent
+from tallystick.client.models import (
+    CapturePayment,
+    ConfirmPayment,
+    CreatePayment,
+    CreateRefund,
+    PaymentView,
+    RefundView,
+)
+from tallystick.client.types import UNSET, Unset
 
 __all__ = ["CHAPTERS", "Chapter"]
 
@@ -28,9 +39,17 @@ class Chapter:
     tell: Tell
 
 
-def _order(amount: int, what: str, method: str | None = None, **more: str) -> Json:
-    body: Json = {"amount": amount, "currency": "usd", "description": what, **more}
-    return body | ({"payment_method": method, "confirm": True} if method else {})
+def _order(amount: int, what: str, method: str | Unset = UNSET) -> CreatePayment:
+    """A payment to be made, and charged at once where there is a card; nothing else is said."""
+    confirm = bool(method) or UNSET
+    return CreatePayment(
+        amount, currency="usd", description=what, payment_method=method, confirm=confirm, off_session=UNSET
+    )
+
+
+def _confirmation(story: Story, payment: Payment, method: str, key: str | Unset = UNSET) -> Operation[PaymentView]:
+    body = ConfirmPayment(payment_method=method, off_session=UNSET)
+    return confirm_payment_intent.asyncio_detailed(payment.id, client=story.world.ann, body=body, idempotency_key=key)
 
 
 async def _paid(story: Story, payment: Payment, amount: int, *types: str) -> None:
@@ -57,15 +76,15 @@ async def pay(story: Story) -> None:
 
 async def decline(story: Story) -> None:
     method = await story.card(NO_FUNDS)
-    payment, reply = await story.begin(_order(2500, "A lamp", method), 402)
-    code = reply.body["code"]
+    payment, problem = await story.begin_declined(_order(2500, "A lamp", method))
+    code = problem.code
     check(code == "INSUFFICIENT_FUNDS", "the code should be INSUFFICIENT_FUNDS", f"it is {code}")
     await story.webhooks(payment, "charge.failed", "payment_intent.payment_failed")
     await story.row(payment, "failed", amount_received=0)
     await story.mail(payment, "payment_failed", 2500)
     method = await story.card(GOOD_CARD)
-    reply = await story.ask(f"{BASE}/{payment.id}/confirm", {"payment_method": method}, 200, payment=payment)
-    check(reply.body["id"] == payment.id, "it should be the same payment", f"it is {reply.body['id']}")
+    paid = await story.ask(_confirmation(story, payment, method), payment=payment)
+    check(str(paid.id) == payment.id, "it should be the same payment", f"it is {paid.id}")
     await story.stripe_side(payment)
     await _paid(story, payment, 2500)
     await story.conclude("One payment, two tries: a decline in words for Ann, then the money.")
@@ -73,12 +92,11 @@ async def decline(story: Story) -> None:
 
 async def three_d_secure(story: Story) -> None:
     method = await story.card(ASKS_THE_BANK)
-    payment, reply = await story.begin(_order(9900, "A chair", method))
+    payment, made = await story.begin(_order(9900, "A chair", method))
     await story.row(payment, "requires_action", amount_received=0)
-    action = (reply.body.get("next_action") or {}).get("redirect_to_url")
-    if not action:
-        raise Amiss(f"The answer should say where the bank asks, but next_action is {reply.body.get('next_action')}.")
-    await _challenge(story, payment, action["url"])
+    if not made.next_action or "redirect_to_url" not in made.next_action:
+        raise Amiss(f"The answer should say where the bank asks, but next_action is {made.next_action}.")
+    await _challenge(story, payment, made.next_action["redirect_to_url"]["url"])
     await _paid(story, payment, 9900, "payment_intent.requires_action")
     await story.conclude("The bank has asked, Ann has confirmed, and the payment went through.")
 
@@ -101,19 +119,38 @@ async def _challenge(story: Story, payment: Payment, url: str) -> None:
 
 async def twice(story: Story) -> None:
     method, key = await story.card(GOOD_CARD), f"cart-{story.world.run}"
-    body = _order(1999, "A cup", method)
-    await story.tell_request(BASE, body, key=key)
-    await story.screen.line("app", "  and the same once more, at the same moment")
-    first, second = await asyncio.gather(*(story.world.api(BASE, body, key) for _ in range(2)))
-    for reply in (first, second):
-        await story.tell_answer(reply, 201)
+    order = _order(1999, "A cup", method)
+    first, second = await _at_once(story, story.creation(order, key), story.creation(order, key))
+    for answer in (first, second):
+        await story.tell_answer(answer, 201)
     check(first.content == second.content, "both answers should be the same, byte for byte")
-    payment = story.know(first)
+    payment = story.know(first.value)
     asked = await story.stripe_side(payment)
     check(len(asked) == 1, "Stripe should have been asked once", f"it was asked {len(asked)} times")
     await _paid(story, payment, 1999)
     await _same_number_of_payments(story)
     await story.conclude("One payment, one charge, one receipt; both answers are equal, byte for byte.")
+
+
+async def _at_once(
+    story: Story, one: Operation[PaymentView], other: Operation[PaymentView]
+) -> tuple[Answer[PaymentView], Answer[PaymentView]]:
+    """Two requests that are the same, each held until the other is about to leave, too."""
+    both, sent = asyncio.Barrier(2), list[Sent]()
+
+    async def tell(request: Sent) -> None:
+        sent.append(request)
+        await story.tell_request(request)
+        await story.screen.line("app", "  and the same once more, at the same moment")
+        await both.wait()
+
+    async def follow(request: Sent) -> None:
+        sent.append(request)
+        await both.wait()
+
+    answers = await asyncio.gather(call(one, tell), call(other, follow))
+    check(sent[0] == sent[1], "both requests should be the same", f"they are {sent}")
+    return answers
 
 
 async def _same_number_of_payments(story: Story) -> None:
@@ -169,10 +206,14 @@ async def _our_endpoint(story: Story) -> str:
 
 async def capture(story: Story) -> None:
     method = await story.card(GOOD_CARD)
-    payment, _ = await story.begin(_order(5000, "A coat", method, capture_method="manual"))
+    order = _order(5000, "A coat", method)
+    order.capture_method = "manual"
+    payment, _ = await story.begin(order)
     await story.webhooks(payment, "charge.succeeded", "payment_intent.amount_capturable_updated")
     await story.row(payment, "requires_capture", amount_capturable=5000, amount_received=0)
-    await story.ask(f"{BASE}/{payment.id}/capture", {"amount": 3000}, 200, payment=payment)
+    part = CapturePayment(amount=3000)
+    operation = capture_payment_intent.asyncio_detailed(payment.id, client=story.world.ann, body=part)
+    await story.ask(operation, payment=payment)
     await story.stripe_side(payment)
     await story.webhooks(payment, "charge.captured", "payment_intent.succeeded")
     await story.row(payment, "succeeded", amount_capturable=0, amount_received=3000)
@@ -182,15 +223,14 @@ async def capture(story: Story) -> None:
 
 async def refund(story: Story) -> None:
     payment = story.payments[-1]
-    path = f"{BASE}/{payment.id}/refund"
-    body = {"amount": 1200, "reason": "requested_by_customer"}
-    await story.ask(path, body, 200, payment=payment)
+    wanted = CreateRefund(amount=1200, reason="requested_by_customer")
+    await story.ask(_refunding(story, payment, wanted), payment=payment)
     await story.stripe_side(payment)
     await story.webhooks(payment, "charge.refunded")
     await story.row(payment, "succeeded", amount_received=3000, amount_refunded=1200)
     await story.mail(payment, "refund", 1200)
-    reply = await story.ask(path, {"amount": 2500}, 409, payment=payment)
-    code, remaining = reply.body["code"], reply.body.get("remaining")
+    problem = await story.refused(_refunding(story, payment, CreateRefund(amount=2500)), 409, payment=payment)
+    code, remaining = problem.code, problem.additional_properties.get("remaining")
     right = code == "REFUND_EXCEEDS_REMAINING" and remaining == 1800
     check(right, "it should be REFUND_EXCEEDS_REMAINING with $18.00 left", f"it is {code} with {remaining}")
     asked = await story.stripe_side(payment)
@@ -199,36 +239,45 @@ async def refund(story: Story) -> None:
     await story.conclude("$12.00 are on their way back; more than is left was refused before Stripe was asked.")
 
 
+def _refunding(story: Story, payment: Payment, wanted: CreateRefund) -> Operation[RefundView]:
+    return refund_payment_intent.asyncio_detailed(payment.id, client=story.world.ann, body=wanted)
+
+
 async def cut_line(story: Story) -> None:
     method, key = await story.card(GOOD_CARD), f"desk-{story.world.run}"
     payment, _ = await story.begin(_order(7500, "A desk"))
     await story.webhooks(payment, "payment_intent.created")
     await story.row(payment, "requires_payment_method")
-    path, body = f"{BASE}/{payment.id}/confirm", {"payment_method": method}
     rule = {"target": "api", "kind": "cut", "when": "after", "method": "POST", "times": 3}
     async with story.world.fault(**rule, path=f"/v1/payment_intents/{payment.intent}/confirm"):
-        await story.tell_request(path, body, payment=payment, key=key)
-        reply = await _with_spinner(story, "an answer", story.world.api(path, body, key))
-    await story.tell_answer(reply, 202, 200)
+        answer = await _with_spinner(story, payment, _confirmation(story, payment, method, key))
+    await story.tell_answer(answer, 202, 200)
     await story.stripe_side(payment)
     await _settled(story, payment)
     await story.webhooks(payment, "charge.succeeded", "payment_intent.succeeded")
     await story.row(payment, "succeeded", amount_received=7500)
     await story.mail(payment, "payment_confirmation", 7500)
-    await story.ask(path, body, 200, payment=payment, key=key)
+    await story.ask(_confirmation(story, payment, method, key), payment=payment)
     charges = (await story.world.stripe("/v1/charges", payment_intent=payment.intent))["data"]
     check(len(charges) == 1, f"Stripe should have charged {usd(7500)} once", f"it has {len(charges)} charges")
     await story.conclude("An honest answer at once, the truth soon after; charged once, whatever was repeated.")
 
 
-async def _with_spinner(story: Story, what: str, work: Awaitable[Reply]) -> Reply:
-    task = asyncio.ensure_future(work)
+async def _with_spinner(story: Story, payment: Payment, operation: Operation[PaymentView]) -> Answer[PaymentView]:
+    left = asyncio.Event()
 
-    async def look() -> Reply | None:
+    async def leaving(sent: Sent) -> None:
+        await story.tell_request(sent, payment)
+        left.set()
+
+    async def look() -> Answer[PaymentView] | None:
         return task.result() if task.done() else None
 
+    task = asyncio.ensure_future(call(operation, leaving))
+    task.add_done_callback(lambda _: left.set())
     try:
-        return await story.wait(what, look, "should come")
+        await left.wait()
+        return await story.wait("an answer", look, "should come")
     finally:
         task.cancel()
 

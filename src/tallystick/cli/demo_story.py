@@ -10,14 +10,18 @@ from typing import Any, TypeVar
 
 from rich.text import Text
 
+from tallystick.cli.demo_client import Answer, Operation, Sent, call, given, start_of
 from tallystick.cli.demo_screen import DemoScreen
 from tallystick.cli.demo_world import Amiss, Json, Reply, World
+from tallystick.client.api.payments import create_payment_intent
+from tallystick.client.models import CreatePayment, PaymentView, Problem
+from tallystick.client.types import UNSET, Unset
 from tallystick.core.money import format_money
 
-__all__ = ["BASE", "Payment", "Story", "answer_line", "answered", "check", "short", "usd"]
+__all__ = ["Payment", "Story", "answer_line", "answered", "check", "short", "usd"]
 
-BASE = "/api/payments/payment-intent"
 Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 _EVENTS = """
     SELECT stripe_event_id AS id, event_type AS type, state, error_message,
@@ -90,47 +94,61 @@ class Story:
 
     # The application
 
-    async def ask(
-        self, path: str, body: Json, expect: int, *, payment: Payment | None = None, key: str | None = None
-    ) -> Reply:
-        """A POST of the application to Tallystick: shown, sent, and its answer's status verified."""
-        await self.tell_request(path, body, payment=payment, key=key)
-        reply = await self.world.api(path, body, key)
-        await self.tell_answer(reply, expect)
-        return reply
+    async def ask(self, operation: Operation[Value], expect: int = 200, *, payment: Payment | None = None) -> Value:
+        """A request of the application to Tallystick: sent, shown as it leaves, and its answer's status verified."""
+        return (await self._ask(operation, expect, payment)).value
 
-    async def tell_request(
-        self, path: str, body: Json, *, payment: Payment | None = None, key: str | None = None
-    ) -> None:
+    async def refused(self, operation: Operation[Value], expect: int, *, payment: Payment | None = None) -> Problem:
+        """The same, where Tallystick is to refuse it."""
+        return (await self._ask(operation, expect, payment)).problem
+
+    async def _ask(self, operation: Operation[Value], expect: int, payment: Payment | None) -> Answer[Value]:
+        answer = await call(operation, lambda sent: self.tell_request(sent, payment))
+        await self.tell_answer(answer, expect)
+        return answer
+
+    async def tell_request(self, sent: Sent, payment: Payment | None = None) -> None:
         """What the application is about to send."""
-        await self.screen.line("app", Text(f"→ POST {_shortened(path, payment)}", "bold"))
-        if key:
-            await self.screen.line("app", f"  Idempotency-Key: {key}", style="dim")
-        shown = {name: short(value) if name == "payment_method" else value for name, value in body.items()}
+        await self.screen.line("app", Text(f"→ {sent.method} {_shortened(sent.path, payment)}", "bold"))
+        if sent.key:
+            await self.screen.line("app", f"  Idempotency-Key: {sent.key}", style="dim")
+        shown = {name: short(value) if name == "payment_method" else value for name, value in sent.body.items()}
         await self.screen.line("app", f"  {json.dumps(shown, ensure_ascii=False)}", style="dim")
 
-    async def tell_answer(self, reply: Reply, *expect: int) -> None:
+    async def tell_answer(self, answer: Answer[Value], *expect: int) -> None:
         """What Tallystick answered: the status, and the few fields that tell."""
-        check(reply.status in expect, f"the answer should be {_either(expect)}", answered(reply))
-        check(isinstance(reply.body, dict), "the answer should be a JSON object", answered(reply))
-        await self.screen.line("app", answer_line(reply.status, *_telling(reply.body)), f"{reply.ms:.0f} ms")
-        if reply.body.get("client_secret") and reply.body["status"] in ("requires_payment_method", "requires_action"):
-            await self.screen.line("app", f"  client_secret {short(reply.body['client_secret'])}", style="dim")
-        if reply.status >= 400:
-            await self.screen.line("app", f"  “{reply.body['detail']}”")
-            await self.screen.line("app", f"  {reply.body['suggested_action']}")
+        check(answer.status in expect, f"the answer should be {_either(expect)}", answered(answer))
+        body = answer.body
+        await self.screen.line("app", answer_line(answer.status, *_telling(body)), f"{answer.ms:.0f} ms")
+        if body.get("client_secret") and body["status"] in ("requires_payment_method", "requires_action"):
+            await self.screen.line("app", f"  client_secret {short(body['client_secret'])}", style="dim")
+        if answer.status >= 400:
+            await self.screen.line("app", f"  “{body['detail']}”")
+            await self.screen.line("app", f"  {body['suggested_action']}")
 
-    async def begin(self, body: Json, expect: int = 201) -> tuple[Payment, Reply]:
+    async def begin(self, order: CreatePayment) -> tuple[Payment, PaymentView]:
         """The application asks for a new payment; what Stripe was asked for it is shown, too."""
-        reply = await self.ask(BASE, body, expect)
-        payment = self.know(reply)
-        await self.stripe_side(payment)
-        return payment, reply
+        made = await self.ask(self.creation(order), 201)
+        return await self._begun(made), made
 
-    def know(self, reply: Reply) -> Payment:
+    async def begin_declined(self, order: CreatePayment) -> tuple[Payment, Problem]:
+        """The same, where the card is declined at once: the problem bears the payment."""
+        problem = await self.refused(self.creation(order), 402)
+        return await self._begun(PaymentView.from_dict(problem["payment"])), problem
+
+    async def _begun(self, made: PaymentView) -> Payment:
+        payment = self.know(made)
+        await self.stripe_side(payment)
+        return payment
+
+    def creation(self, order: CreatePayment, key: str | Unset = UNSET) -> Operation[PaymentView]:
+        """The operation that makes a payment."""
+        return create_payment_intent.asyncio_detailed(client=self.world.ann, body=order, idempotency_key=key)
+
+    def know(self, made: PaymentView) -> Payment:
         """The payment of an answer, from now on one of the story."""
-        body = reply.body.get("payment", reply.body)
-        payment = Payment(body["id"], body["stripe_payment_intent_id"], reply.body.get("client_secret") or "")
+        intent = given(made.stripe_payment_intent_id, "the payment intent's id")
+        payment = Payment(str(made.id), intent, made.client_secret or "")
         self.payments.append(payment)
         return payment
 
@@ -299,7 +317,6 @@ def _either(statuses: tuple[int, ...]) -> str:
     return " or ".join(map(str, statuses))
 
 
-def answered(reply: Reply) -> str:
+def answered(reply: Reply | Answer[Value]) -> str:
     """What an answer was, for a complaint."""
-    text = " ".join(reply.content[:300].decode(errors="replace").split())
-    return f"it is {reply.status}: {text}"
+    return f"it is {reply.status}: {start_of(reply.content)}"

@@ -7,10 +7,27 @@ from typing import TypeAlias
 
 from rich.text import Text
 
+from tallystick.cli.demo_client import given
 from tallystick.cli.demo_news import day, granted, history, invoice, lost, mail
 from tallystick.cli.demo_story import check, usd
-from tallystick.cli.demo_world import Json
-from tallystick.cli.demo_year import BASE, BASIC, PRO, Use, Year
+from tallystick.cli.demo_year import BASIC, PRO, Use, Year
+from tallystick.client.api.invoices import list_invoices, pay_invoice
+from tallystick.client.api.subscriptions import (
+    cancel_subscription,
+    create_subscription,
+    get_subscription,
+    pause_subscription,
+    resume_subscription,
+)
+from tallystick.client.models import (
+    CancelSubscription,
+    CreateSubscription,
+    DunningView,
+    PauseSubscription,
+    ResumeSubscription,
+    SubscriptionDetails,
+)
+from tallystick.client.types import UNSET
 
 __all__ = ["CHAPTERS", "YearChapter"]
 
@@ -33,13 +50,18 @@ class YearChapter:
     tell: Tell
 
 
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+async def _after_renewal(year: Year) -> datetime:
+    """An invoice stays a draft for an hour before it is collected."""
+    return given((await year.details()).current_period_end, "the period's end") + 2 * _HOUR
+
+
+def _dunning(found: SubscriptionDetails) -> DunningView:
+    return given(found.dunning, "the calendar of what is unpaid")
 
 
 async def _renewed(year: Year, amount: int, use: Use | None) -> None:
-    """The next renewal, paid as it should be: an invoice stays a draft for an hour before it is collected."""
-    await year.move(_at((await year.details())["current_period_end"]) + 2 * _HOUR)
+    """The next renewal, paid as it should be."""
+    await year.move(await _after_renewal(year))
     await year.expect(
         history("renewed", "by Stripe"), invoice("paid", amount), mail("invoice_receipt", amount), use=use
     )
@@ -47,8 +69,9 @@ async def _renewed(year: Year, amount: int, use: Use | None) -> None:
 
 
 async def trial(year: Year) -> None:
-    made = await year.ask("POST", BASE, {"price": year.price_of(BASIC), "trial_period_days": 14}, 201)
-    year.subscription, ends = made["id"], _at(made["trial_end"])
+    wanted = CreateSubscription(year.price_of(BASIC), quantity=UNSET, trial_period_days=14)
+    made = await year.ask(create_subscription.asyncio_detailed(client=year.ann, body=wanted), 201)
+    year.subscription, ends = str(made.id), given(made.trial_end, "the trial's end")
     await year.settle()
     await year.expect(
         history("created", "by Ann"),
@@ -59,14 +82,14 @@ async def trial(year: Year) -> None:
     )
     await year.conclude(f"On trial. Without a card it would end on {day(ends)}, and Ann may use it until then.")
     await year.move(3 * _DAY)
-    await year.confirm_card(made["setup_client_secret"], FIRST_CARD)
+    await year.confirm_card(given(made.setup_client_secret, "a secret to keep a card with"), FIRST_CARD)
     await year.settle()
     await year.expect(history("payment_method_changed", "at Stripe"), use=Use(BASIC, 1, "trialing"))
     await year.conclude("There is a card now, so the trial's end ends nothing. The card never touched Tallystick.")
 
 
 async def conversion(year: Year) -> None:
-    ends = _at((await year.details())["trial_end"])
+    ends = given((await year.details()).trial_end, "the trial's end")
     await year.move(ends - 2 * _DAY)
     await year.expect(mail("trial_ending"), use=Use(BASIC, 1, "trialing"))
     await year.move(ends + 2 * _HOUR)
@@ -87,9 +110,9 @@ async def renewal(year: Year) -> None:
 
 async def upgrade(year: Year) -> None:
     await year.move(15 * _DAY)
-    shown = await year.preview(price=year.price_of(PRO), proration_behavior="always_invoice")
-    now = shown["due_now"]["amount"]
-    await year.ask("PUT", f"{BASE}/{year.subscription}", {"preview_token": shown["preview_token"]})
+    shown = await year.preview(price=year.price_of(PRO))
+    now = given(shown.due_now, "what is due now").amount
+    await year.update(preview_token=given(shown.preview_token, "a token"))
     await year.settle()
     await year.expect(
         history("plan_changed", "by Ann"),
@@ -101,17 +124,17 @@ async def upgrade(year: Year) -> None:
     )
     await year.billed_as(shown)
     await year.conclude(f"Billed exactly as shown, line by line: {usd(now)}. Pro is there at once.")
-    then = shown["due_at_renewal"]
-    await _renewed(year, then["amount"], Use(PRO, 1, "active"))
-    await year.conclude(f"And {usd(then['amount'])} on {day(_at(then['at']))}, as shown with it.")
+    then = given(shown.due_at_renewal, "what is due at the renewal")
+    await _renewed(year, then.amount, Use(PRO, 1, "active"))
+    await year.conclude(f"And {usd(then.amount)} on {day(given(then.at, 'its date'))}, as shown with it.")
 
 
 async def seats(year: Year) -> None:
     await year.move(10 * _DAY)
     shown = await year.preview(quantity=3)
-    then = shown["due_at_renewal"]["amount"]
-    check(shown["due_now"] is None, "nothing should be due now", shown["due_now"])
-    await year.ask("PUT", f"{BASE}/{year.subscription}", {"preview_token": shown["preview_token"]})
+    then = given(shown.due_at_renewal, "what is due at the renewal").amount
+    check(shown.due_now is None, "nothing should be due now", shown.due_now)
+    await year.update(preview_token=given(shown.preview_token, "a token"))
     await year.settle()
     await year.expect(history("quantity_changed", "by Ann"), use=Use(PRO, 3, "active"))
     await _renewed(year, then, Use(PRO, 3, "active"))
@@ -121,13 +144,12 @@ async def seats(year: Year) -> None:
 
 async def failure(year: Year) -> None:
     await year.move(12 * _DAY)
-    method = await year.keep_card(NO_GOOD_LATER)
-    await year.ask("PUT", f"{BASE}/{year.subscription}", {"payment_method": method})
+    await year.update(payment_method=await year.keep_card(NO_GOOD_LATER))
     await year.settle()
     await year.expect(history("payment_method_changed", "by Ann"), use=Use(PRO, 3, "active"))
-    await year.move(_at((await year.details())["current_period_end"]) + 2 * _HOUR)
-    told = (await year.details())["dunning"]
-    ends = _at(told["access_until"])
+    await year.move(await _after_renewal(year))
+    told = _dunning(await year.details())
+    ends = told.access_until
     await year.expect(
         history("renewed", "by Stripe"),
         history("past_due", "by Stripe"),
@@ -137,18 +159,18 @@ async def failure(year: Year) -> None:
     )
     year.months.append("◐")
     await _calendar(year)
-    await _follow_the_link(year, told["pay_url"])
+    await _follow_the_link(year, given(told.pay_url, "a link to pay by"))
     await year.conclude(f"Declined, told at once, and not locked out: Ann has until {day(ends)} to pay.")
 
 
-async def _calendar(year: Year) -> Json:
+async def _calendar(year: Year) -> DunningView:
     """What the API says of the unpaid renewal, for the shop to show."""
-    shown = await year.ask("GET", f"{BASE}/{year.subscription}")
-    plan: Json = shown["dunning"]
-    tries = f"{plan['attempts']} made, {plan['attempts_left']} left, the next on"
-    await year.line("app", f"  due          {usd(plan['amount_due'])}", style="dim")
-    await year.line("app", f"  attempts     {tries} {day(_at(plan['next_payment_attempt']))}", style="dim")
-    await year.line("app", f"  access until {day(_at(plan['access_until']))}", style="dim")
+    plan = _dunning(await year.ask(get_subscription.asyncio_detailed(year.subscription, client=year.ann)))
+    following = day(given(plan.next_payment_attempt, "a next attempt"))
+    tries = f"{plan.attempts} made, {plan.attempts_left} left, the next on {following}"
+    await year.line("app", f"  due          {usd(plan.amount_due)}", style="dim")
+    await year.line("app", f"  attempts     {tries}", style="dim")
+    await year.line("app", f"  access until {day(plan.access_until)}", style="dim")
     return plan
 
 
@@ -164,8 +186,8 @@ async def _follow_the_link(year: Year, url: str) -> None:
 
 
 async def lock_out(year: Year) -> None:
-    told = (await year.details())["dunning"]
-    ends, attempt = _at(told["access_until"]), _at(told["next_payment_attempt"])
+    told = _dunning(await year.details())
+    ends, attempt = told.access_until, given(told.next_payment_attempt, "a next attempt")
     await year.move(max(ends, attempt) + _HOUR)
     await year.expect(
         invoice("open", 13500),
@@ -181,18 +203,18 @@ async def lock_out(year: Year) -> None:
     ):
         check(abs(found - wanted) < _SLACK, f"{what} at {wanted}, as the calendar says", f"it was at {found}")
     plan = await _calendar(year)
-    check(plan["attempts"] == 2, "two attempts should have been made", f"it says {plan['attempts']}")
+    check(plan.attempts == 2, "two attempts should have been made", f"it says {plan.attempts}")
     await year.conclude("Tried again on the day that was told; grace was over on the day that was told.")
 
 
 async def recovery(year: Year) -> None:
     await year.move(2 * _DAY)
-    method = await year.keep_card(NEW_CARD)
-    await year.ask("PUT", f"{BASE}/{year.subscription}", {"payment_method": method})
+    await year.update(payment_method=await year.keep_card(NEW_CARD))
     await year.settle()
     await year.expect(history("payment_method_changed", "by Ann"), use=None)
-    (owed,) = (await year.ask("GET", "/api/invoices?status=open"))["data"]
-    await year.ask("POST", f"/api/invoices/{owed['id']}/pay")
+    unpaid = list_invoices.asyncio_detailed(client=year.ann, limit=UNSET, status="open")
+    (owed,) = (await year.ask(unpaid)).data
+    await year.ask(pay_invoice.asyncio_detailed(str(owed.id), client=year.ann))
     await year.settle()
     await year.expect(
         history("recovered", "by Ann"),
@@ -202,21 +224,23 @@ async def recovery(year: Year) -> None:
         use=Use(PRO, 3, "active"),
     )
     year.months[-1] = "●"
-    check((await year.details())["dunning"] is None, "the calendar should be gone", "it is still there")
+    check((await year.details()).dunning is None, "the calendar should be gone", "it is still there")
     await year.conclude("Paid, and everything is back at once. Stripe makes no further attempt.")
 
 
 async def month_off(year: Year) -> None:
     await _renewed(year, 13500, Use(PRO, 3, "active"))
     await year.move(20 * _DAY)
-    await year.ask("POST", f"{BASE}/{year.subscription}/pause", {"reason": "A month off"})
+    off = PauseSubscription(reason="A month off")
+    await year.ask(pause_subscription.asyncio_detailed(year.subscription, client=year.ann, body=off))
     await year.settle()
     await year.expect(history("paused", "by Ann"), mail("subscription_paused"), lost("Pro"), use=None)
-    await year.move(_at((await year.details())["current_period_end"]) + 2 * _HOUR)
+    await year.move(await _after_renewal(year))
     await year.expect(history("renewed", "by Stripe"), invoice("void", 13500), use=None)
     year.months.append("–")
     await year.move(8 * _DAY)
-    await year.ask("POST", f"{BASE}/{year.subscription}/resume", {"reason": "Back again"})
+    back = ResumeSubscription(reason="Back again")
+    await year.ask(resume_subscription.asyncio_detailed(year.subscription, client=year.ann, body=back))
     await year.settle()
     await year.expect(
         history("resumed", "by Ann"), mail("subscription_resumed"), granted("Pro"), use=Use(PRO, 3, "active")
@@ -232,17 +256,17 @@ async def quiet_months(year: Year) -> None:
 
 async def farewell(year: Year) -> None:
     await year.move(10 * _DAY)
-    body = {"reason": "switched_service", "comment": "The team has moved on"}
-    left = await year.ask("DELETE", f"{BASE}/{year.subscription}", body)
-    ends = _at(left["cancel_at"] or left["current_period_end"])
+    why = CancelSubscription(when=UNSET, reason="switched_service", comment="The team has moved on")
+    left = await year.ask(cancel_subscription.asyncio_detailed(year.subscription, client=year.ann, body=why))
+    ends = given(left.cancel_at or left.current_period_end, "its end")
     await year.settle()
     await year.expect(
         history("cancel_scheduled", "by Ann"),
         mail("subscription_cancel_scheduled"),
         use=Use(PRO, 3, "active", until=ends),
     )
-    kept = (await year.details())["cancellation"]
-    check(kept["feedback"] == body["reason"], "the reason should be kept", f"it is {kept['feedback']}")
+    kept = (await year.details()).cancellation
+    check(kept.feedback == why.reason, "the reason should be kept", f"it is {kept.feedback}")
     await year.conclude(f"Nothing more is billed, and what is paid can be used until {day(ends)}.")
     await year.move(ends + 2 * _HOUR)
     await year.expect(history("canceled", "by Stripe"), mail("subscription_canceled"), lost("Pro"), use=None)

@@ -2,15 +2,15 @@
 
 import json
 import os
-import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from tallystick.cli.demo_client import CALL_S, Amiss, Json, client_of, start_of
 from tallystick.cli.errors import Problem
 from tallystick.cli.files import read_json
 from tallystick.cli.instance import Instance
@@ -20,28 +20,16 @@ if TYPE_CHECKING:
     import aiohttp
     import asyncpg
 
+    from tallystick.client import AuthenticatedClient
+
 __all__ = ["Amiss", "Json", "Reply", "World", "open_world"]
 
-Json: TypeAlias = dict[str, Any]
-
-_CALL_S = 45.0
-"""Longer than the API itself waits for Stripe."""
 _SQL_S = 10.0
-
-
-_SECRET = re.compile(r"(_secret_\w{4})\w+")
-
-
-class Amiss(Exception):
-    """Something is not as it should be; says what was expected and what was found, but never a whole secret."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(_SECRET.sub(r"\1…", message))
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. `request_id` is Stripe's where Stripe (or the sandbox) answered."""
+    """An answer of another's than Tallystick's. `request_id` is Stripe's where Stripe (or the sandbox) answered."""
 
     status: int
     content: bytes
@@ -55,7 +43,10 @@ class Reply:
 
 
 class World:
-    """A running `dev`, and a customer of this run's own."""
+    """A running `dev`, and a customer of this run's own.
+
+    `ann` speaks to Tallystick in the customer's name, `staff` in an administrator's.
+    """
 
     def __init__(
         self, instance: Instance, http: "aiohttp.ClientSession", sql: "asyncpg.Connection[Any]", run: str
@@ -67,24 +58,14 @@ class World:
         self.run = run
         self.email = f"ann-{run}@example.test"
         self.subject = f"demo-{run}"
-        self._token = self._signed(self.email, self.subject, [])
-        self._staff_token = self._signed("staff@example.test", "demo-staff", ["admin"])
+        self.ann = self._client(self.email, self.subject, [])
+        self.staff = self._client("staff@example.test", "demo-staff", ["admin"])
         self._http = http
         self._sql = sql
 
-    def _signed(self, email: str, subject: str, roles: list[Role]) -> dict[str, str]:
+    def _client(self, email: str, subject: str, roles: list[Role]) -> "AuthenticatedClient":
         token = make_token(_jwt_secret(self.instance), email=email, roles=roles, subject=subject, days=1)
-        return {"Authorization": f"Bearer {token}"}
-
-    # The application
-
-    async def api(
-        self, path: str, body: Json | None = None, key: str | None = None, *, method: str = "POST", staff: bool = False
-    ) -> Reply:
-        """A request to Tallystick in the customer's name, or in an administrator's."""
-        token = self._staff_token if staff else self._token
-        headers = {**token, **({"Idempotency-Key": key} if key else {})}
-        return await self._call(method, self.api_url + path, json=body, headers=headers)
+        return client_of(self.api_url, token)
 
     # Stripe
 
@@ -108,14 +89,14 @@ class World:
         headers = {"Authorization": f"Bearer {self.instance.stripe_secret_key}"}
         reply = await self._call("GET", self.sandbox_url + path, params=query, headers=headers)
         if reply.status != 200 or not isinstance(reply.body, dict):
-            raise Amiss(f"Stripe should answer GET {path}, but answers {reply.status}: {_start(reply.content)}")
+            raise Amiss(f"Stripe should answer GET {path}, but answers {reply.status}: {start_of(reply.content)}")
         return reply.body
 
-    async def control(self, method: str, path: str, body: Any = None, *, timeout_s: float = _CALL_S) -> Json:
+    async def control(self, method: str, path: str, body: Any = None, *, timeout_s: float = CALL_S) -> Json:
         """A control of the sandbox, which the real Stripe does not have."""
         reply = await self._call(method, f"{self.sandbox_url}/_sandbox{path}", json=body, timeout_s=timeout_s)
         if reply.status >= 300 or not isinstance(reply.body, dict):
-            raise Amiss(f"The sandbox refuses {method} {path}: {reply.status} {_start(reply.content)}")
+            raise Amiss(f"The sandbox refuses {method} {path}: {reply.status} {start_of(reply.content)}")
         return reply.body
 
     async def now(self) -> datetime:
@@ -151,11 +132,11 @@ class World:
         """The customer's mails in the mailbox, oldest first."""
         reply = await self._call("GET", f"{self.mailbox_url}/api/messages", params={"to": self.email, "limit": "500"})
         if reply.status != 200:
-            raise Amiss(f"The mailbox should list its mails, but answers {reply.status}: {_start(reply.content)}")
+            raise Amiss(f"The mailbox should list its mails, but answers {reply.status}: {start_of(reply.content)}")
         found: list[Json] = reply.body["data"]
         return found[::-1]
 
-    async def _call(self, method: str, url: str, *, timeout_s: float = _CALL_S, **options: Any) -> Reply:
+    async def _call(self, method: str, url: str, *, timeout_s: float = CALL_S, **options: Any) -> Reply:
         import aiohttp
 
         began = time.monotonic()
@@ -201,7 +182,10 @@ async def open_world(instance: Instance, run: str | None = None) -> AsyncIterato
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise Problem(f"The database of this `tallystick dev` cannot be reached: {error}") from error
         stack.push_async_callback(sql.close, timeout=5)
-        yield World(instance, http, sql, run or secrets.token_hex(3))
+        world = World(instance, http, sql, run or secrets.token_hex(3))
+        for client in (world.ann, world.staff):
+            await stack.enter_async_context(client)
+        yield world
 
 
 def _jwt_secret(instance: Instance) -> str:
@@ -216,10 +200,6 @@ def _decoded(content: bytes) -> Any:
         return json.loads(content)
     except ValueError:
         return None
-
-
-def _start(content: bytes) -> str:
-    return " ".join(content[:200].decode(errors="replace").split())
 
 
 def _place(url: str) -> str:

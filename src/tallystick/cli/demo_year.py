@@ -10,18 +10,42 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from rich.text import Text
 
+from tallystick.cli.demo_client import Operation, Sent, call, given
 from tallystick.cli.demo_news import Fact, News, day, news
 from tallystick.cli.demo_screen import DemoScreen
 from tallystick.cli.demo_story import answer_line, answered, check, short, usd
 from tallystick.cli.demo_world import Amiss, Json, World
+from tallystick.client import AuthenticatedClient
+from tallystick.client.api.customers import create_setup_intent
+from tallystick.client.api.entitlements import list_entitlements, put_feature, put_product_features
+from tallystick.client.api.invoices import list_invoices
+from tallystick.client.api.products import create_product, list_products
+from tallystick.client.api.subscriptions import get_subscription, upcoming_invoice, update_subscription
+from tallystick.client.models import (
+    CreatePrice,
+    CreateProduct,
+    CreateProductMetadata,
+    CreateRecurring,
+    FeatureFields,
+    GrantedProductView,
+    InvoiceView,
+    ProductFeature,
+    ProductFeatureFields,
+    ProductView,
+    SubscriptionDetails,
+    SubscriptionView,
+    UpcomingInvoice,
+    UpdateSubscription,
+)
+from tallystick.client.types import UNSET, Unset
 
-__all__ = ["BASE", "BASIC", "PRO", "Plan", "Use", "Year"]
+__all__ = ["BASIC", "PRO", "Plan", "Use", "Year"]
 
-BASE = "/api/subscriptions"
+Value = TypeVar("Value")
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _STRIPE_ID = re.compile(r"\b(?:price|pm|seti|sub|in|cus|prod)_[A-Za-z0-9]{8,}\b")
 _LONG = 40
@@ -80,35 +104,32 @@ class Year:
         """Find the plans of an earlier run, or make them, by the API as an administrator does."""
         self.now = await self.world.now()
         for key, name in _FEATURES.items():
-            await self._as_staff("PUT", f"/api/features/{key}", {"name": name})
+            await self.read(put_feature.asyncio_detailed(key, client=self._staff, body=FeatureFields(name)))
         known = await self._products()
         for plan in _PLANS.values():
             product = known.get(plan.name) or await self._make(plan)
-            self.prices[product["prices"][0]["stripe_price_id"]] = plan.name
-            features = [{"key": key, "value": value} for key, value in plan.features.items()]
-            await self._as_staff("PUT", f"/api/products/{product['id']}/features", {"features": features})
+            self.prices[product.prices[0].stripe_price_id] = plan.name
+            features = ProductFeatureFields([ProductFeature(key, value) for key, value in plan.features.items()])
+            await self.read(put_product_features.asyncio_detailed(str(product.id), client=self._staff, body=features))
 
-    async def _products(self) -> dict[str, Json]:
+    async def _products(self) -> dict[str, ProductView]:
         """The plans' products by name, where an earlier run made them and they are still on offer."""
-        found: dict[str, Json] = {}
-        path = more = "/api/products?limit=100"
-        while more:
-            page = await self._as_staff("GET", more)
-            for item in page["data"]:
-                if item["metadata"].get("demo") == "subscription" and item["prices"]:
-                    found[item["name"]] = item
-            more = f"{path}&starting_after={page['data'][-1]['id']}" if page["has_more"] else ""
-        return found
+        found: dict[str, ProductView] = {}
+        after: str | Unset = UNSET
+        while True:
+            page = await self.read(list_products.asyncio_detailed(client=self._staff, limit=100, starting_after=after))
+            for item in page.data:
+                if item.metadata.additional_properties.get("demo") == "subscription" and item.prices:
+                    found[item.name] = item
+            if not page.has_more:
+                return found
+            after = str(page.data[-1].id)
 
-    async def _make(self, plan: Plan) -> Json:
-        price = {"unit_amount": plan.amount, "currency": "usd", "recurring": {"interval": "month"}}
-        body = {"name": plan.name, "metadata": {"demo": "subscription"}, "prices": [price]}
-        return await self._as_staff("POST", "/api/products", body)
-
-    async def _as_staff(self, method: str, path: str, body: Json | None = None) -> Json:
-        reply = await self.world.api(path, body, method=method, staff=True)
-        check(reply.status < 300, f"an administrator's {method} {path} should succeed", answered(reply))
-        return dict(reply.body)
+    async def _make(self, plan: Plan) -> ProductView:
+        price = CreatePrice(plan.amount, "usd", recurring=CreateRecurring("month"))
+        metadata = CreateProductMetadata.from_dict({"demo": "subscription"})
+        body = CreateProduct(plan.name, metadata=metadata, prices=[price])
+        return await self.read(create_product.asyncio_detailed(client=self._staff, body=body))
 
     def price_of(self, plan: Plan) -> str:
         """Stripe's id of a plan's price."""
@@ -116,28 +137,47 @@ class Year:
 
     # Ann's application and her browser
 
-    async def ask(self, method: str, path: str, body: Json | None = None, expect: int = 200) -> Json:
-        """A request of the application in Ann's name: shown, sent, and its answer's status verified."""
-        place, _, query = path.partition("?")
-        await self.line("app", Text(f"→ {method} {_shortened(place)}", "bold"))
-        for part in filter(None, query.split("&")):
+    @property
+    def ann(self) -> AuthenticatedClient:
+        """The application, in Ann's name."""
+        return self.world.ann
+
+    @property
+    def _staff(self) -> AuthenticatedClient:
+        return self.world.staff
+
+    async def ask(self, operation: Operation[Value], expect: int = 200) -> Value:
+        """A request of the application in Ann's name: sent, shown as it leaves, and its answer's status verified."""
+        answer = await call(operation, self._tell_request)
+        check(answer.status == expect, f"the answer to {answer.asked} should be {expect}", answered(answer))
+        await self.line("app", answer_line(answer.status, *_telling(answer.body)), f"{answer.ms:.0f} ms")
+        return answer.value
+
+    async def _tell_request(self, sent: Sent) -> None:
+        await self.line("app", Text(f"→ {sent.method} {_shortened(sent.path)}", "bold"))
+        for part in sent.query:
             await self.line("app", f"  {_shortened(part)}", style="dim")
-        if body:
-            await self.line("app", f"  {_shortened(json.dumps(_cut(body), ensure_ascii=False))}", style="dim")
-        reply = await self.world.api(path, body, method=method)
-        check(reply.status == expect, f"the answer to {method} {path} should be {expect}", answered(reply))
-        await self.line("app", answer_line(reply.status, *_telling(reply.body)), f"{reply.ms:.0f} ms")
-        return dict(reply.body)
+        if sent.body:
+            await self.line("app", f"  {_shortened(json.dumps(_cut(sent.body), ensure_ascii=False))}", style="dim")
 
-    async def read(self, path: str) -> Json:
-        """A GET that is part of no scene."""
-        reply = await self.world.api(path, method="GET")
-        check(reply.status == 200, f"the answer to GET {path} should be 200", answered(reply))
-        return dict(reply.body)
+    async def read(self, operation: Operation[Value]) -> Value:
+        """A request that is part of no scene."""
+        answer = await call(operation)
+        check(answer.status < 300, f"{answer.asked} should succeed", answered(answer))
+        return answer.value
 
-    async def details(self) -> Json:
+    async def details(self) -> SubscriptionDetails:
         """The subscription as the API shows it."""
-        return await self.read(f"{BASE}/{self.subscription}")
+        return await self.read(get_subscription.asyncio_detailed(self.subscription, client=self.ann))
+
+    async def update(
+        self, *, preview_token: str | Unset = UNSET, payment_method: str | Unset = UNSET
+    ) -> SubscriptionView:
+        """Change the subscription, and say nothing else about it."""
+        change = UpdateSubscription(
+            preview_token=preview_token, payment_method=payment_method, when=UNSET, only_if_paid=UNSET
+        )
+        return await self.ask(update_subscription.asyncio_detailed(self.subscription, client=self.ann, body=change))
 
     async def confirm_card(self, secret: str, number: str) -> str:
         """What Stripe.js does with a setup intent and the card that Ann types; the payment method's id."""
@@ -154,8 +194,8 @@ class Year:
 
     async def keep_card(self, number: str) -> str:
         """A card that Ann adds to what the shop has of her already."""
-        made = await self.ask("POST", "/api/customers/me/setup-intents", expect=201)
-        return await self.confirm_card(made["client_secret"], number)
+        made = await self.ask(create_setup_intent.asyncio_detailed("me", client=self.ann), 201)
+        return await self.confirm_card(given(made.client_secret, "a client secret"), number)
 
     # Time
 
@@ -196,25 +236,24 @@ class Year:
         await self._expect_use(use)
 
     async def _expect_use(self, use: Use | None) -> None:
-        found = await self.read("/api/entitlements")
+        found = await self.read(list_entitlements.asyncio_detailed(client=self.ann))
         self.looks += 1
-        uses = [self._use(product) for product in found["products"]]
+        uses = [self._use(product) for product in found.products]
         wanted = [str(use)] if use else []
         check([str(item) for item in uses] == wanted, f"Ann should be able to use: {use}", f"it is: {_listed(uses)}")
         same = not use or uses[0] == use
         check(same, f"access should end at {use and use.until}", uses and f"it is {uses[0].until}")
-        features = {item["feature"]: item["value"] for item in found["data"]}
-        given = dict(use.plan.features) if use else {}
-        check(features == given, f"Ann's features should be {given}", f"they are {features}")
+        features = {item.feature: item.value for item in found.data}
+        wanted_features = dict(use.plan.features) if use else {}
+        check(features == wanted_features, f"Ann's features should be {wanted_features}", f"they are {features}")
         if use != self._shown_use:
             await self._show_use(use)
 
-    def _use(self, product: Json) -> Use:
-        name = self.prices.get(product["price"])
+    def _use(self, product: GrantedProductView) -> Use:
+        name = self.prices.get(product.price or "")
         if name is None:
-            raise Amiss(f"Ann should only have plans of this story's, but she has {product['price']}.")
-        until = datetime.fromisoformat(product["until"]) if product["until"] else None
-        return Use(_PLANS[name], product["quantity"], product["state"], until)
+            raise Amiss(f"Ann should only have plans of this story's, but she has {product.price}.")
+        return Use(_PLANS[name], given(product.quantity, "a quantity"), product.state, product.until)
 
     async def _show_use(self, use: Use | None) -> None:
         self._shown_use = use
@@ -225,20 +264,24 @@ class Year:
 
     # What was shown before is what is billed
 
-    async def preview(self, **change: str | int) -> Json:
-        """The invoice of a change that is not made yet."""
-        query = "&".join(f"{name}={value}" for name, value in change.items())
-        shown = await self.ask("GET", f"{BASE}/{self.subscription}/upcoming-invoice?{query}")
-        for line in shown["lines"]:
-            await self.line("app", f"  {line['description']}", Text(usd(line["amount"])))
+    async def preview(self, price: str | Unset = UNSET, quantity: int | Unset = UNSET) -> UpcomingInvoice:
+        """The invoice of a change that is not made yet; another price would be billed now."""
+        now: Literal["always_invoice"] | Unset = "always_invoice" if price else UNSET
+        operation = upcoming_invoice.asyncio_detailed(
+            self.subscription, client=self.ann, price=price, quantity=quantity, proration_behavior=now, when=UNSET
+        )
+        shown = await self.ask(operation)
+        for line in shown.lines:
+            await self.line("app", f"  {line.description}", Text(usd(line.amount)))
         return shown
 
-    async def billed_as(self, shown: Json) -> None:
+    async def billed_as(self, shown: UpcomingInvoice) -> None:
         """Verify that the newest invoice bills what a preview showed, line by line."""
-        made = (await self.read(f"/api/invoices?limit=1&subscription={self.subscription}"))["data"][0]
+        newest = list_invoices.asyncio_detailed(client=self.ann, limit=1, subscription=self.subscription)
+        made = (await self.read(newest)).data[0]
         wanted, found = _lines(shown), _lines(made)
-        check(found == wanted, f"invoice {made['number']} should have the lines {wanted}", f"it has {found}")
-        check(made["total"] == shown["total"], f"it should be over {shown['total']}", f"it is over {made['total']}")
+        check(found == wanted, f"invoice {made.number} should have the lines {wanted}", f"it has {found}")
+        check(made.total == shown.total, f"it should be over {shown.total}", f"it is over {made.total}")
 
     # Telling
 
@@ -301,8 +344,8 @@ def _telling(body: Any) -> list[str]:
     return fields
 
 
-def _lines(bill: Json) -> list[tuple[str, int, int]]:
-    return sorted((line["description"], line["quantity"], line["amount"]) for line in bill["lines"])
+def _lines(bill: UpcomingInvoice | InvoiceView) -> list[tuple[str, int, int]]:
+    return sorted((line.description or "", line.quantity or 0, line.amount) for line in bill.lines)
 
 
 def _listed(items: Any) -> str:

@@ -9,10 +9,14 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
+from tallystick.cli.demo_client import given
 from tallystick.cli.demo_news import day
 from tallystick.cli.demo_story import check, short, usd
 from tallystick.cli.demo_world import Amiss, Json
-from tallystick.cli.demo_year import BASE, Year
+from tallystick.cli.demo_year import Year
+from tallystick.client.api.customers import list_payment_methods
+from tallystick.client.api.invoices import list_invoices
+from tallystick.client.models import InvoiceView
 
 __all__ = ["tally_of_year"]
 
@@ -59,14 +63,14 @@ async def tally_of_year(year: Year) -> None:
 
 
 async def _invoices(year: Year, customer: str) -> None:
-    ours = (await year.read("/api/invoices?limit=100"))["data"][::-1]
+    ours = (await year.read(list_invoices.asyncio_detailed(client=year.ann, limit=100))).data[::-1]
     theirs = {
         item["id"]: item for item in (await year.world.stripe("/v1/invoices", customer=customer, limit="100"))["data"]
     }
     pairs = []
     for item in ours:
-        bill, other = _bill(item, item["stripe_invoice_id"]), theirs.pop(item["stripe_invoice_id"], None)
-        pairs.append((_moment(item["created_at"]), bill, _bill(other, other["id"]) if other else None))
+        other = theirs.pop(item.stripe_invoice_id, None)
+        pairs.append((item.created_at, _our_bill(item), _their_bill(other) if other else None))
     year.screen.block(_table(pairs))
     year.screen.paragraph()
     for _, bill, other in pairs:
@@ -77,9 +81,14 @@ async def _invoices(year: Year, customer: str) -> None:
     await year.conclude(f"{len(pairs)} invoices, equal in every field: {kinds['paid']} paid, {kinds['void']} void.")
 
 
-def _bill(item: Json, stripe_id: str) -> _Bill:
+def _our_bill(item: InvoiceView) -> _Bill:
+    amounts = (item.total, item.amount_paid, item.amount_remaining)
+    return _Bill(item.stripe_invoice_id, item.number or "", item.status or "", *amounts)
+
+
+def _their_bill(item: Json) -> _Bill:
     amounts = (item["total"], item["amount_paid"], item["amount_remaining"])
-    return _Bill(stripe_id, item["number"], item["status"], *amounts)
+    return _Bill(item["id"], item["number"] or "", item["status"] or "", *amounts)
 
 
 def _table(pairs: Sequence[tuple[datetime, _Bill, _Bill | None]]) -> list[Text]:
@@ -104,34 +113,32 @@ def _laid_out(row: list[str], widths: list[int], *, heading: bool) -> Text:
 
 async def _subscription(year: Year, row: Json) -> None:
     theirs = await year.world.stripe(f"/v1/subscriptions/{row['stripe_subscription_id']}")
-    ours = await year.read(f"{BASE}/{year.subscription}")
+    ours = await year.details()
     for name in ("status", "cancel_at_period_end", "default_payment_method"):
-        _same(name, ours[name], theirs[name])
+        _same(name, getattr(ours, name), theirs[name])
     for name in ("trial_end", "cancel_at", "canceled_at", "ended_at"):
-        _same(name, _moment(ours[name]), _unix(theirs[name]))
+        _same(name, getattr(ours, name), _unix(theirs[name]))
     for name in ("reason", "feedback", "comment"):
-        _same(f"cancellation {name}", ours["cancellation"][name], theirs["cancellation_details"][name])
+        _same(f"cancellation {name}", getattr(ours.cancellation, name), theirs["cancellation_details"][name])
     items = [(item["id"], item["price"]["id"], item["quantity"]) for item in theirs["items"]["data"]]
-    _same("items", [(item["id"], item["price"], item["quantity"]) for item in ours["items"]], items)
-    _same("product", ours["product"], theirs["items"]["data"][0]["price"]["product"])
-    await year.conclude(
-        f"The subscription is equal on both sides: {ours['status']}, with its items, dates and reasons."
-    )
+    _same("items", [(item.id, item.price, item.quantity) for item in ours.items], items)
+    _same("product", ours.product, theirs["items"]["data"][0]["price"]["product"])
+    await year.conclude(f"The subscription is equal on both sides: {ours.status}, with its items, dates and reasons.")
 
 
 async def _methods(year: Year, customer: str) -> None:
-    ours = (await year.read("/api/customers/me/payment-methods"))["data"]
+    ours = (await year.read(list_payment_methods.asyncio_detailed("me", client=year.ann))).data
     theirs = (await year.world.stripe("/v1/payment_methods", customer=customer, type="card"))["data"]
     cards = {item["id"]: item["card"]["last4"] for item in theirs}
-    _same("payment methods", {item["stripe_payment_method_id"]: item["card"]["last4"] for item in ours}, cards)
+    _same("payment methods", {item.stripe_payment_method_id: given(item.card, "a card").last4 for item in ours}, cards)
     _same("last digits", sorted(cards.values()), ["0341", "4242", "4444"])
     await year.conclude("3 payment methods on both sides.")
 
 
 async def _money(year: Year, customer: str) -> None:
     """Four ways to count the same money."""
-    bills = (await year.read("/api/invoices?limit=100&status=paid"))["data"]
-    invoiced = sum(item["amount_paid"] for item in bills)
+    bills = (await year.read(list_invoices.asyncio_detailed(client=year.ann, limit=100, status="paid"))).data
+    invoiced = sum(item.amount_paid for item in bills)
     found = await year.world.row(_PAYMENTS, year.world.subject)
     assert found is not None
     check(not found["refunded"], "nothing should be refunded", f"{usd(int(found['refunded']))} are")
@@ -190,10 +197,6 @@ async def _mails(year: Year) -> None:
 
 def _same(what: str, ours: Any, theirs: Any) -> None:
     check(ours == theirs, f"{what} should be equal on both sides", f"{ours} is not {theirs}")
-
-
-def _moment(text: str | None) -> Any:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _unix(seconds: int | None) -> Any:

@@ -29,8 +29,13 @@ def migrate(*, check: Annotated[bool, Parameter(negative=())] = False, database_
     # Imported here, as everything that takes time is.
     import asyncpg
 
+    from tallystick.platform.backfill import NotFilled
+    from tallystick.platform.migrate import SchemaTooNew
+
     try:
         asyncio.run(_check(url, schema) if check else _migrate(url, schema))
+    except (NotFilled, SchemaTooNew) as error:
+        raise Problem(str(error)) from None
     except (
         OSError,
         TimeoutError,

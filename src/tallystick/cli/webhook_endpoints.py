@@ -67,6 +67,7 @@ def install(
     async def work(service: "InstalledEndpoints", settings: "Settings") -> None:
         done = await service.install(replace=replace)
         _tell(done, [done.secret] if done.secret else [], secret_file, as_json=json)
+        await service.told()
         version = done.endpoint.api_version
         if not json and version is not None and version != settings.stripe_api_version:
             print(
@@ -155,6 +156,7 @@ def _replace(
         assert done.secret is not None
         known = [secret.get_secret_value() for secret in settings.stripe_webhook_secret]
         _tell(done, [*known, done.secret], secret_file, as_json=json)
+        await service.told()
         if not json:
             print("Restart the API with both secrets. When an event has come, end it:")
             print(f"  tallystick webhooks {'switch-version' if version else 'rotate'} --finish")
@@ -196,7 +198,7 @@ def _run(
         raise Problem(f"{error.detail} {error.suggested_action}") from None
     except GatewayOutcomeUnknown as error:
         raise Problem(
-            f"Nobody knows whether Stripe has done it ({error}). Run the command again: it finds what there is."
+            f"Nobody knows whether Stripe has done it ({error}). Run the command again: it goes on where it was."
         ) from None
     except GatewayError as error:
         raise Problem(f"Stripe does not do it: {error}") from None

@@ -130,6 +130,11 @@ class DoctorRepository:
         found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
         return found
 
+    async def unfilled(self, connection: Connection) -> list[str]:
+        """The back-fills that were begun and are not done."""
+        rows = await connection.fetch("SELECT name FROM backfills WHERE done_at IS NULL ORDER BY started_at")
+        return [row["name"] for row in rows]
+
     async def backlog(
         self, connection: Connection, queue: str, wall: datetime, now: datetime, first_id: UUID
     ) -> Backlog:

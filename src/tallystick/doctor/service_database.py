@@ -89,7 +89,13 @@ class DatabaseChecks:
         async with self._database.connection() as connection:
             found = await self._repository.revision(connection)
             state = await schema_state(connection, self._settings.database_schema)
+            unfilled = await self._repository.unfilled(connection) if state is SchemaState.CURRENT else []
         head = head_revision()
+        if unfilled:
+            return warn(
+                f"at {head}, the newest; not all rows are filled in: {', '.join(unfilled)}",
+                "Run `tallystick migrate`, unless it is under way: it goes on where it was.",
+            )
         if state is SchemaState.CURRENT:
             return ok(f"at {head}, the newest")
         if state is SchemaState.AHEAD:

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import asyncpg
 import structlog
 
 import tallystick.migrations
+from tallystick.platform.backfill import Backfill, declared, fill, fill_for, note_filled
 
 __all__ = [
     "SchemaState",
@@ -95,7 +97,13 @@ async def migrate(url: str, schema: str) -> list[str]:
     """Apply what is missing and return the revisions applied, oldest first; two callers take turns.
 
     A schema that has nothing yet gets the revisions' SQL directly: loading Alembic takes longer than the work.
+
+    Raises:
+        SchemaTooNew: the schema does not serve this program.
+        NotFilled: a revision takes away what a back-fill was to read first, or one cannot be run beside traffic.
     """
+    versions = _versions()
+    backfills = declared(versions)
     connection = await asyncpg.connect(url, timeout=10)
     try:
         # Asked again and again: whoever waited inside a statement would hold up an index that is built concurrently.
@@ -113,10 +121,15 @@ async def migrate(url: str, schema: str) -> list[str]:
             return []
         applied: list[str] = []
         if not state.serves:
-            create = state is SchemaState.MISSING
-            applied = await (_create(connection, schema) if create else _upgrade_patiently(url, schema))
+            if state is SchemaState.MISSING:
+                applied = await _create(connection, schema, versions, backfills)
+            else:
+                there = await current_revision(connection, schema) or ""
+                await fill_for(connection, schema, [one for one in versions if one.revision > there], backfills)
+                applied = await _upgrade_patiently(url, schema)
             await _tell_whom_it_serves(connection, schema)
         await _build_indexes(connection, schema)
+        await fill(connection, schema, backfills)
         return applied
     finally:
         await connection.close()
@@ -159,8 +172,9 @@ async def _build_indexes(connection: "asyncpg.Connection[Any]", schema: str) -> 
             await connection.execute(statement)
 
 
-async def _create(connection: "asyncpg.Connection[Any]", schema: str) -> list[str]:
-    versions = _versions()
+async def _create(
+    connection: "asyncpg.Connection[Any]", schema: str, versions: Sequence[Any], backfills: Sequence[Backfill]
+) -> list[str]:
     async with connection.transaction():
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET LOCAL search_path TO "{schema}"')
         for version in versions:
@@ -170,6 +184,7 @@ async def _create(connection: "asyncpg.Connection[Any]", schema: str) -> list[st
             "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)"
         )
         await connection.execute("INSERT INTO alembic_version VALUES ($1)", head_revision())
+        await note_filled(connection, schema, backfills)
     return [version.revision for version in versions]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from tallystick.core.clock import from_unix
+from tallystick.stripe_gateway.errors import GatewayRejected
 from tallystick.stripe_gateway.objects import Answer
 from tallystick.stripe_gateway.service import StripeService
 
@@ -57,8 +58,15 @@ class EndpointCalls:
         return await self._stripe.write(f"{_PATH}/{endpoint.id}", {**params, **version}, key, _endpoint)
 
     async def delete(self, endpoint_id: str) -> None:
-        """`DELETE /v1/webhook_endpoints/{id}`: what was not delivered to it never will be."""
-        await self._stripe.call("delete", f"{_PATH}/{endpoint_id}", {}, lambda raw: raw["id"])
+        """`DELETE /v1/webhook_endpoints/{id}`: what was not delivered to it never will be.
+
+        It bears no idempotency key, as Stripe takes none there; one that is gone already is no error.
+        """
+        try:
+            await self._stripe.call("delete", f"{_PATH}/{endpoint_id}", {}, lambda raw: raw["id"])
+        except GatewayRejected as error:
+            if not error.missing:
+                raise
 
 
 def _endpoint(raw: Json) -> StripeEndpoint:

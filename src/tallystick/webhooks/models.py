@@ -16,6 +16,7 @@ __all__ = [
     "Applied",
     "Archived",
     "ClaimedEvent",
+    "EndpointWrite",
     "Envelope",
     "EventDetail",
     "EventFilter",
@@ -230,3 +231,14 @@ class SecretSeen:
     fingerprint: str
     verified_at: datetime
     api_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointWrite:
+    """A write to an endpoint of ours at Stripe. `created_at` (wall time) is before its first sending; `repeated` tells
+    that there may have been one."""
+
+    purpose: str
+    stripe_idempotency_key: str
+    created_at: datetime
+    repeated: bool

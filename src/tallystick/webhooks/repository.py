@@ -85,24 +85,24 @@ _DUE_LANES = f"""
     CROSS JOIN LATERAL (
         SELECT count(*) AS events FROM (
             -- Without ORDER BY a planner without statistics collects a lane's whole backlog first.
-            SELECT FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$1")} ORDER BY e.seq LIMIT {BATCH}
+            SELECT FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$1")} ORDER BY e.seq LIMIT $2
         ) AS first
     ) AS due
     WHERE due.events > 0
     FOR UPDATE OF l SKIP LOCKED
 """
 
-_CLAIM = """
+_CLAIM = f"""
     SELECT e.id, e.stripe_event_id, e.event_type AS type, e.event_created_at AS created, e.api_version,
         e.object_key, e.object_id, (e.payload -> 'data')::text AS data, e.request_idempotency_key, e.source,
         e.retry_count, e.created_at AS received_at, e.error_message, p.event_id AS parked_by,
         e.payload #>> '{{request,id}}' IS NOT NULL AS requested
     -- Lane by lane, which an index serves in the order that is wanted.
     FROM unnest($1::smallint[]) AS l (lane) CROSS JOIN LATERAL (
-        SELECT * FROM webhook_events e WHERE e.lane = l.lane AND {due} ORDER BY e.seq LIMIT {batch}
+        SELECT * FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$2")} ORDER BY e.seq LIMIT $3
     ) AS e LEFT JOIN webhook_parked_objects p ON p.object_key = e.object_key
-    ORDER BY e.seq LIMIT {batch}
-""".format(due=_DUE.format(now="$2"), batch=BATCH)
+    ORDER BY e.seq LIMIT $3
+"""
 
 _SUMMARY = """
     id, stripe_event_id, event_type AS type, state, source, object_id, object_key, event_created_at AS created,
@@ -197,7 +197,7 @@ class WebhookEventRepository:
 
     async def due_lanes(self, connection: Connection, now: datetime) -> Sequence[tuple[int, int]]:
         """The lanes with due events that no worker holds at this moment, and how many are due, up to a batch."""
-        return [(row["lane"], row["events"]) for row in await connection.fetch(_DUE_LANES, now)]
+        return [(row["lane"], row["events"]) for row in await connection.fetch(_DUE_LANES, now, BATCH)]
 
     async def try_lanes(self, tx: Transaction, lanes: Sequence[int]) -> Sequence[int]:
         """Take lanes for the rest of the transaction, all of these but those that another worker has.
@@ -214,7 +214,7 @@ class WebhookEventRepository:
 
     async def claim(self, tx: Transaction, lanes: Sequence[int], now: datetime) -> Sequence[ClaimedEvent]:
         """A batch of due events of lanes that the caller holds, oldest first; also those that will have to wait."""
-        return [ClaimedEvent(**row) for row in await tx.fetch(_CLAIM, lanes, now)]
+        return [ClaimedEvent(**row) for row in await tx.fetch(_CLAIM, lanes, now, BATCH)]
 
     async def parked_among(self, tx: Transaction, object_keys: Sequence[str]) -> Mapping[str, Parked]:
         """Which of these objects are held up, and by what; they stay so until the caller commits.

@@ -1,18 +1,19 @@
 """`InstalledEndpoints`: the endpoint at Stripe that sends events here, its secret, and its change for another.
 
 Which endpoint is ours is written at Stripe, in its metadata: our installation, and a fingerprint of its secret. Stripe
-shows the secret once, to whoever made the endpoint. The fingerprint is written after that, and before the secret is
-given out; so one of ours without a fingerprint was made by a call whose answer got lost, nobody has its secret, and it
+shows the secret in its answer to the making of the endpoint, and again to whoever repeats that under its key: a command
+that was broken off goes on where it was. Once the key is too old for that, an endpoint of ours without a fingerprint,
+which is written before the secret is given out, was made by a call whose answer got lost: nobody has its secret, and it
 is removed. Secrets of Stripe's v1 endpoints cannot be changed, nor can versions: a second endpoint takes the place of
 the first, both are alive meanwhile, and the inbox drops what comes twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from tallystick.core.clock import Clock
-from tallystick.core.ids import new_id
 from tallystick.platform.database import Database
 from tallystick.platform.leases import Lease
 from tallystick.platform.settings import Settings
@@ -24,11 +25,15 @@ from tallystick.stripe_gateway.signatures import fingerprint
 from tallystick.webhooks.errors import EndpointNotReady
 from tallystick.webhooks.models import SecretSeen
 from tallystick.webhooks.repository_secrets import SecretRepository
+from tallystick.webhooks.service_endpoint_writes import EndpointWrites
+
+Json = Mapping[str, Any]
 
 __all__ = ["ENDPOINT_PATH", "Installed", "InstalledEndpoints", "KnownEndpoint"]
 
 ENDPOINT_PATH = "/api/webhooks/stripe"
 _INSTALLATION, _SECRET, _REPLACES = "tallystick_installation", "tallystick_secret", "tallystick_replaces"
+_CREATE = "create"
 _LEASE_S = 300.0
 _SETTLED = timedelta(minutes=10)
 
@@ -51,7 +56,8 @@ class KnownEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What was done: `created`, `adopted`, `updated` or `unchanged`. `secret` is that of a new endpoint, shown once."""
+    """What was done: `created`, `adopted`, `updated` or `unchanged`. `secret` is that of a new endpoint, shown until
+    `told`."""
 
     done: str
     endpoint: StripeEndpoint
@@ -69,6 +75,7 @@ class InstalledEndpoints:
         self._clock = clock
         self._settings = settings
         self._calls = EndpointCalls(stripe)
+        self._writes = EndpointWrites(database, clock)
         self._event_types = event_types
         self._secrets = SecretRepository()
         self._lease = Lease(database, clock, "webhook endpoints", for_s=_LEASE_S)
@@ -129,21 +136,27 @@ class InstalledEndpoints:
             GatewayError: Stripe was not reached, or refuses.
         """
         async with self._alone():
-            there, removed = await self._tidy()
+            there = await self.find_all()
+            removed: tuple[str, ...] = ()
             usable = [known for known in there if known.secret_known]
             if usable:
+                _, removed = await self._tidy(there)
                 aligned = [await self._align(known.endpoint) for known in usable]
                 return Installed(*aligned[0], removed=removed)
-            at_url = [known for known in there if known.endpoint.url == self.url]
-            if not replace and await self._is_certainly_ours(at_url):
-                return Installed("adopted", await self._adopt(at_url[0].endpoint), removed=removed)
-            if at_url and not replace:
-                raise _secret_unknown(at_url[0])
-            made = await self._create(self._settings.stripe_api_version)
-            for known in at_url:
-                await self._calls.delete(known.endpoint.id)
-            gone = (*removed, *(known.endpoint.id for known in at_url))
-            return Installed("created", made, made.secret, gone)
+            new = self._new(self._settings.stripe_api_version)
+            if not await self._writes.is_open(_CREATE, {**new, "replace": replace}):
+                there, removed = await self._tidy(there)
+                at_url = self._at_url(there)
+                if not replace and await self._is_certainly_ours(at_url):
+                    return Installed("adopted", await self._adopt(at_url[0].endpoint), removed=removed)
+                if at_url and not replace:
+                    raise _secret_unknown(at_url[0])
+            made = await self._create(new, replace=replace)
+            others = [known.endpoint.id for known in self._at_url(there) if known.endpoint.id != made.id]
+            gone = tuple(others) if replace else ()
+            for endpoint_id in gone:
+                await self._calls.delete(endpoint_id)
+            return Installed("created", made, made.secret, (*removed, *gone))
 
     async def begin(self, api_version: str | None = None) -> Installed:
         """Make the endpoint that takes the place of ours, with a secret of its own and this (else the same) version.
@@ -160,18 +173,27 @@ class InstalledEndpoints:
                 action=f"Name a version from {OLDEST_READ} to {NEWEST_READ}.",
             )
         async with self._alone():
-            there, removed = await self._tidy()
-            if pair := _pair(there):
-                raise EndpointNotReady(
-                    f"{pair[0].endpoint.id} is to take the place of {pair[1].endpoint.id} already.",
-                    action="End that first: the same command with --finish, or with --cancel.",
-                )
-            old = self._current(there)
-            version = api_version or old.api_version or self._settings.stripe_api_version
-            if api_version is not None and api_version == old.api_version:
-                raise EndpointNotReady(f"{old.id} is of the version {api_version} already.")
-            made = await self._create(version, replaces=old.id)
+            there = await self.find_all()
+            removed: tuple[str, ...] = ()
+            pair = _pair(there)
+            new = self._successor(pair[1].endpoint if pair else self._current(there), api_version)
+            if not await self._writes.is_open(_CREATE, {**new, "replace": False}):
+                there, removed = await self._tidy(there)
+                if pair := _pair(there):
+                    raise EndpointNotReady(
+                        f"{pair[0].endpoint.id} is to take the place of {pair[1].endpoint.id} already.",
+                        action="End that first: the same command with --finish, or with --cancel.",
+                    )
+                old = self._current(there)
+                if api_version is not None and api_version == old.api_version:
+                    raise EndpointNotReady(f"{old.id} is of the version {api_version} already.")
+                new = self._successor(old, api_version)
+            made = await self._create(new)
             return Installed("created", made, made.secret, removed)
+
+    async def told(self) -> None:
+        """The secret of what `install` or `begin` made was given out: a repeat need not show it again."""
+        await self._writes.end(_CREATE)
 
     async def finish(self) -> Installed:
         """Remove the endpoint whose place another has taken, once events came that the new secret has verified.
@@ -181,7 +203,10 @@ class InstalledEndpoints:
             GatewayError: Stripe was not reached, or refuses.
         """
         async with self._alone():
-            new, old = _expect_pair(await self.find_all())
+            there = await self.find_all()
+            if widow := _widow(there):
+                return await self._ended(widow)
+            new, old = _expect_pair(there)
             if not new.secret_known:
                 raise EndpointNotReady(
                     f"STRIPE_WEBHOOK_SECRET does not hold the secret of {new.endpoint.id} (fingerprint "
@@ -195,13 +220,13 @@ class InstalledEndpoints:
                     action="See that the API runs with both secrets, let something happen at Stripe, and try again.",
                 )
             await self._calls.delete(old.endpoint.id)
-            kept = await self._update(new.endpoint, metadata={_REPLACES: ""})
-            return Installed("updated", kept, removed=(old.endpoint.id,))
+            return await self._ended(new)
 
     async def cancel(self) -> Installed:
         """Remove the endpoint that was to take the place of ours. Raises EndpointNotReady, GatewayError."""
         async with self._alone():
             new, old = _expect_pair(await self.find_all())
+            await self._writes.end(_CREATE)
             await self._calls.delete(new.endpoint.id)
             return Installed("unchanged", old.endpoint, removed=(new.endpoint.id,))
 
@@ -210,13 +235,16 @@ class InstalledEndpoints:
     def _alone(self) -> "_Alone":
         return _Alone(self._lease)
 
-    async def _tidy(self) -> tuple[Sequence[KnownEndpoint], tuple[str, ...]]:
+    async def _tidy(self, there: Sequence[KnownEndpoint]) -> tuple[list[KnownEndpoint], tuple[str, ...]]:
         """What there is, without those whose secret nobody was ever told; and the ids of these, which are gone."""
-        there = await self.find_all()
-        lost = [known for known in there if known.ours and not known.marked and known.endpoint.url == self.url]
+        await self._writes.end(_CREATE)
+        lost = [known for known in self._at_url(there) if known.ours and not known.marked]
         for known in lost:
             await self._calls.delete(known.endpoint.id)
         return [known for known in there if known not in lost], tuple(known.endpoint.id for known in lost)
+
+    def _at_url(self, there: Sequence[KnownEndpoint]) -> list[KnownEndpoint]:
+        return [known for known in there if known.endpoint.url == self.url]
 
     def _current(self, there: Sequence[KnownEndpoint]) -> StripeEndpoint:
         usable = [known.endpoint for known in there if known.ours and known.secret_known]
@@ -256,23 +284,46 @@ class InstalledEndpoints:
             changes["disabled"] = False
         return ("updated", await self._update(endpoint, **changes)) if changes else ("unchanged", endpoint)
 
-    async def _update(self, endpoint: StripeEndpoint, **params: object) -> StripeEndpoint:
-        return (await self._calls.update(endpoint, params, f"tallystick-endpoint-{new_id()}")).value
+    async def _ended(self, new: KnownEndpoint) -> Installed:
+        """What has taken another's place says so no more."""
+        kept = await self._update(new.endpoint, metadata={_REPLACES: ""})
+        return Installed("updated", kept, removed=(new.replaces or "",))
 
-    async def _create(self, api_version: str, replaces: str = "") -> StripeEndpoint:
-        """A new endpoint, with its secret, marked as ours."""
-        marks = {_INSTALLATION: self._settings.installation_id} | ({_REPLACES: replaces} if replaces else {})
-        params = {
+    async def _update(self, endpoint: StripeEndpoint, **params: object) -> StripeEndpoint:
+        purpose = f"update {endpoint.id}"
+        write = await self._writes.begin(purpose, params)
+        updated = await self._writes.send(write, lambda key: self._calls.update(endpoint, params, key))
+        await self._writes.end(purpose)
+        return updated
+
+    def _successor(self, old: StripeEndpoint, api_version: str | None) -> Json:
+        version = api_version or old.api_version or self._settings.stripe_api_version
+        return self._new(version, {_REPLACES: old.id})
+
+    def _new(self, api_version: str, marks: Mapping[str, str] | None = None) -> Json:
+        """The parameters of an endpoint that is marked as ours."""
+        return {
             "url": self.url,
             "enabled_events": self.events(api_version),
             "api_version": api_version,
             "description": f"Tallystick ({self._settings.installation_id})",
-            "metadata": marks,
+            "metadata": {_INSTALLATION: self._settings.installation_id, **(marks or {})},
         }
-        made = (await self._calls.create(params, f"tallystick-endpoint-{new_id()}")).value
+
+    async def _create(self, params: Json, *, replace: bool = False) -> StripeEndpoint:
+        """A new endpoint, with its secret, marked; the write stays open until the secret was told."""
+        write = await self._writes.begin(_CREATE, {**params, "replace": replace})
+        made = await self._writes.send(write, lambda key: self._calls.create(params, key))
         if made.secret is None:
             raise GatewayRejected("Stripe has not shown the secret of the new endpoint", status=200)
-        await self._update(made, metadata={_SECRET: fingerprint(made.secret)})
+        try:
+            await self._update(made, metadata={_SECRET: fingerprint(made.secret)})
+        except GatewayRejected as error:
+            if not (error.missing and write.repeated):
+                raise
+            # Somebody has removed what the first sending made: its key answers with what is gone.
+            await self._writes.end(_CREATE)
+            return await self._create(params, replace=replace)
         return made
 
 
@@ -296,6 +347,12 @@ def _pair(there: Sequence[KnownEndpoint]) -> tuple[KnownEndpoint, KnownEndpoint]
     """The endpoint that is to take another's place, and that other."""
     by_id = {known.endpoint.id: known for known in there}
     return next(((new, by_id[new.replaces]) for new in there if new.replaces in by_id), None)
+
+
+def _widow(there: Sequence[KnownEndpoint]) -> KnownEndpoint | None:
+    """An endpoint that has taken another's place, where the removal of the other was the last that was heard."""
+    ids = {known.endpoint.id for known in there}
+    return next((new for new in there if new.ours and new.secret_known and new.replaces not in (None, *ids)), None)
 
 
 def _expect_pair(there: Sequence[KnownEndpoint]) -> tuple[KnownEndpoint, KnownEndpoint]:

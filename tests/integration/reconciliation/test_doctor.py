@@ -151,6 +151,18 @@ async def test_an_old_schema(system: System) -> None:
     assert found["database.schema"].todo == "Run `tallystick migrate`."
 
 
+async def test_a_back_fill_that_was_broken_off(system: System) -> None:
+    async with planted(
+        system,
+        "INSERT INTO backfills (name, revision) VALUES ('users_locale', '9998')",
+        "DELETE FROM backfills WHERE name = 'users_locale'",
+    ):
+        found = {result.name: result for result in (await examine(system)).results}["database.schema"]
+    assert (found.status, "users_locale" in found.found) == ("warn", True)
+    assert found.todo is not None
+    assert "`tallystick migrate`" in found.todo
+
+
 async def test_another_account(system: System) -> None:
     account = await system.value("SELECT stripe_account_id FROM installation")
     async with planted(

@@ -2,134 +2,31 @@
 
 import asyncio
 import json
-import os
 import stat
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from integration.webhooks.endpoint_kit import PATH, Site, at_stripe, delete, dying, keys_sent
 from simulation.mirror import assert_same, mirror_rows, stripe_rows
 from simulation.mirror_billing import stripe_subscriptions, subscription_rows
 from subscribing import create, plan
-from system import JWT_SECRET, MakeDatabase, System, free_port, running_system, serving, unique
-from tallystick.app import create_app
-from tallystick.app.parts import build_parts
+from system import MakeDatabase, System, running_system, unique
 from tallystick.cli import webhook_endpoints
 from tallystick.cli.errors import Problem
-from tallystick.core.clock import SystemClock, clock_of
+from tallystick.core.clock import SystemClock
 from tallystick.platform.database import Database
-from tallystick.platform.settings import Settings, load_settings
 from tallystick.sandbox.versions import NEWEST, OLDEST
-from tallystick.stripe_gateway.errors import GatewayError
-from tallystick.stripe_gateway.service import StripeService
+from tallystick.stripe_gateway import service as gateway
+from tallystick.stripe_gateway.errors import GatewayOutcomeUnknown, GatewayRejected
 from tallystick.stripe_gateway.signatures import fingerprint
 from tallystick.webhooks import service_secrets
 from tallystick.webhooks.errors import EndpointNotReady
-from tallystick.webhooks.service_endpoints import Installed, InstalledEndpoints, KnownEndpoint
-
-PATH = "/v1/webhook_endpoints"
-
-
-_HANDLED: list[str] = []
-
-
-def handled(settings: Settings) -> list[str]:
-    """All types of events that are handled, which all settings have in common."""
-    if not _HANDLED:
-        parts = build_parts(settings, clock_of(None), "test")
-        _HANDLED.extend(parts.registry.event_types())
-    return _HANDLED
-
-
-@dataclass
-class Site:
-    """An API of its own beside the system's: no endpoint of Stripe's leads to it until one is made."""
-
-    system: System
-    secrets: list[str] = field(default_factory=list)
-    port: int = field(default_factory=free_port)
-    _running: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        there = self.system.settings
-        return {
-            "ENVIRONMENT": "test",
-            "DATABASE_URL": self.system.database_url,
-            "STRIPE_SECRET_KEY": "sk_test_system",
-            "STRIPE_API_BASE": self.system.sandbox_url,
-            "STRIPE_WEBHOOK_SECRET": ",".join(self.secrets or ["whsec_none"]),
-            "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
-            "JWT_SECRET": JWT_SECRET,
-            "CLOCK_FILE": str(there.clock_file),
-            "LOG_LEVEL": "error",
-            "STRIPE_TIMEOUT_S": "2",
-        }
-
-    @property
-    def settings(self) -> Settings:
-        return load_settings(self.environment)
-
-    async def restart(self) -> None:
-        """Serve with the secrets that there are now."""
-        await self.stop()
-        await self._running.enter_async_context(serving(create_app(self.settings), self.port))
-
-    async def stop(self) -> None:
-        await self._running.aclose()
-
-    async def do(self, what: Callable[[InstalledEndpoints], Awaitable[Any]]) -> Any:
-        settings = self.settings
-        clock, stripe = clock_of(settings.clock_file), StripeService(settings)
-        database = await Database.connect(self.system.database_url, size=1)
-        try:
-            return await what(InstalledEndpoints(database, clock, settings, stripe, handled(settings)))
-        finally:
-            await stripe.close()
-            await database.close()
-
-    async def install(self, **how: Any) -> Installed:
-        done: Installed = await self.do(lambda service: service.install(**how))
-        return done
-
-    async def known(self) -> list[KnownEndpoint]:
-        found: list[KnownEndpoint] = await self.do(lambda service: service.find_all())
-        return found
-
-    async def taken(self, done: Installed) -> None:
-        """Serve with the new secret, too."""
-        assert done.secret is not None
-        self.secrets.append(done.secret)
-        await self.restart()
-
-    async def seen(self, secret: str | None) -> None:
-        """Let something happen, and wait until this secret has verified it."""
-        await self.system.stripe("/v1/products", {"name": unique("thing")})
-        await self.system.sandbox("POST", "/_sandbox/quiet?timeout_s=10")
-        noted = "SELECT count(*) FROM webhook_secrets WHERE fingerprint = $1"
-        for _ in range(500):
-            if await self.system.value(noted, fingerprint(secret or "")):
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("the secret has verified nothing")
-
-    async def cli(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tallystick.cli.main", "webhooks", *arguments),
-            env={"PATH": os.environ["PATH"], "COLUMNS": "80", **self.environment, **environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
+from tallystick.webhooks.service_endpoints import Installed, InstalledEndpoints
 
 
 @pytest_asyncio.fixture(scope="module", name="system")
@@ -150,15 +47,10 @@ async def site(system: System) -> AsyncIterator[Site]:
         await delete(system, endpoint["id"])
 
 
-async def delete(system: System, endpoint_id: str) -> None:
-    auth = {"Authorization": "Bearer sk_test_system"}
-    async with system.http.delete(f"{system.sandbox_url}{PATH}/{endpoint_id}", headers=auth) as response:
-        assert response.status == 200
-
-
-async def at_stripe(site: Site) -> list[dict[str, Any]]:
-    found = (await site.system.stripe(f"{PATH}?limit=100"))["data"]
-    return [one for one in found if one["url"].startswith(f"http://127.0.0.1:{site.port}/")]
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tries of one call follow each other at once."""
+    monkeypatch.setattr(gateway, "_FIRST_WAIT_S", 0.0)
 
 
 async def test_install_makes_one_endpoint_that_works_and_only_one(site: Site) -> None:
@@ -191,21 +83,118 @@ async def test_install_puts_right_what_somebody_changed(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("path", "when"), [(PATH, "after"), (f"{PATH}/*", "before"), (f"{PATH}/*", "after")])
-async def test_an_answer_that_is_lost_leaves_no_second_endpoint(site: Site, path: str, when: str) -> None:
-    """Nobody was told the secret of what was made; only where it was marked last of all that is not to be seen."""
+@pytest.mark.usefixtures("no_pause")
+async def test_an_answer_that_is_lost_is_given_again(site: Site, path: str, when: str) -> None:
+    await keys_sent(site, PATH)
     await site.system.fault(target="api", kind="cut", method="POST", path=path, when=when, times=None)
-    with pytest.raises(GatewayError):
+    with pytest.raises(GatewayOutcomeUnknown):
         await site.install()
     await site.system.sandbox("DELETE", "/_sandbox/faults")
-    marked = path != PATH and when == "after"
+    (there,) = await at_stripe(site)
+
+    done = await site.install()
+    assert (done.done, done.removed) == ("created", ())
+    assert [one["id"] for one in await at_stripe(site)] == [done.endpoint.id] == [there["id"]]
+    assert len(set(await keys_sent(site, PATH))) == 1
+    await site.taken(done)
+    await site.seen(done.secret)
+    assert (await site.install()).done == "unchanged"
+
+
+@pytest.mark.parametrize("marked", [False, True])
+async def test_a_key_that_stripe_may_have_forgotten_is_not_sent_again(site: Site, marked: bool) -> None:
+    """What there is at Stripe says then what to do: nobody has the secret of one that bears no mark of it."""
+    await keys_sent(site, PATH)
+    site.tells = False
+    lost = await site.install()
+    (first,) = await keys_sent(site, PATH)
+    await site.system.fetch("UPDATE webhook_endpoint_writes SET created_at = created_at - interval '23 hours'")
     if marked:
         with pytest.raises(EndpointNotReady, match="its secret"):
             await site.install()
+    else:
+        await site.system.stripe(f"{PATH}/{lost.endpoint.id}", {"metadata[tallystick_secret]": ""})
     done = await site.install(replace=marked)
-    assert done.done == "created"
+    assert done.removed == (lost.endpoint.id,)
     assert [there["id"] for there in await at_stripe(site)] == [done.endpoint.id]
-    await site.taken(done)
-    await site.seen(done.secret)
+    (second,) = await keys_sent(site, PATH)
+    assert second != first
+
+
+@pytest.mark.parametrize("replace", [False, True])
+async def test_whoever_installs_may_die_at_any_moment(site: Site, replace: bool) -> None:
+    """Then once more: one endpoint, its secret, and one key for what was made."""
+    site.tells = False
+    url = f"http://127.0.0.1:{site.port}/api/webhooks/stripe"
+    at, died = 0, True
+    while died:
+        if replace:
+            await site.system.stripe(PATH, {"url": url, "enabled_events[]": "*"})
+        await keys_sent(site, PATH)
+        died = await dying(site, at, lambda service: service.install(replace=replace))
+        done = await site.install(replace=replace)
+        assert (done.done, bool(done.secret)) == ("created", True), at
+        assert [there["id"] for there in await at_stripe(site)] == [done.endpoint.id], at
+        assert len(set(await keys_sent(site, PATH))) == 1, at
+        await site.do(lambda service: service.told())
+        await delete(site.system, done.endpoint.id)
+        at += 1
+    assert at > 8
+
+
+async def test_whoever_rotates_may_die_at_any_moment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_secrets, "_EVERY_S", 0.0)
+    first = await site.install()
+    await site.taken(first)
+    site.tells = False
+    begun, at = None, 0
+    while await dying(site, at, lambda service: service.begin()):
+        second: Installed = await site.do(lambda service: service.begin())
+        assert (begun or second.secret) == second.secret is not None, at
+        assert {there["id"] for there in await at_stripe(site)} == {first.endpoint.id, second.endpoint.id}, at
+        begun, at = second.secret, at + 1
+    assert at > 8
+    await site.do(lambda service: service.told())
+    with pytest.raises(EndpointNotReady, match="already"):
+        await site.do(lambda service: service.begin())
+    await site.taken(second)
+    await site.seen(second.secret)
+    await site.system.fault(target="api", kind="cut", method="DELETE", path=f"{PATH}/*", when="after", times=1)
+    at = 0
+    with suppress(EndpointNotReady):
+        while await dying(site, at, lambda service: service.finish()):
+            at += 1
+    assert at > 4
+    (there,) = await at_stripe(site)
+    assert (there["id"], there["metadata"].get("tallystick_replaces")) == (second.endpoint.id, None)
+    assert (await site.install()).done == "unchanged"
+
+
+async def test_what_a_key_would_answer_with_may_be_gone(site: Site) -> None:
+    site.tells = False
+    removed = await site.install()
+    await delete(site.system, removed.endpoint.id)
+    done = await site.install()
+    assert done.endpoint.id != removed.endpoint.id
+    assert [there["id"] for there in await at_stripe(site)] == [done.endpoint.id]
+
+
+@pytest.mark.usefixtures("no_pause")
+async def test_a_refusal_is_not_asked_for_again(site: Site) -> None:
+    """Stripe keeps what it said for a key, a failure of its own as well: the operator may have mended the cause."""
+    refused = {"target": "api", "kind": "status", "method": "POST", "path": PATH, "times": None}
+    await site.system.fault(**refused, status=400)
+    with pytest.raises(GatewayRejected):
+        await site.install()
+    await site.system.sandbox("DELETE", "/_sandbox/faults")
+    await site.system.fault(**refused, status=500)
+    await keys_sent(site, PATH)
+    keys = []
+    for _ in range(3):
+        with pytest.raises(GatewayOutcomeUnknown):
+            await site.install()
+        keys.append(set(await keys_sent(site, PATH)))
+    assert (keys[0] == keys[1], keys[1] == keys[2]) == (True, False)
 
 
 async def test_an_endpoint_made_by_hand_is_adopted_once_it_has_proven_itself(site: Site) -> None:

@@ -1,0 +1,290 @@
+from http import HTTPStatus
+from typing import Any, cast
+from urllib.parse import quote
+
+import httpx
+
+from ...client import AuthenticatedClient, Client
+from ...types import Response, UNSET
+from ... import errors
+
+from ...models.create_subscription import CreateSubscription
+from ...models.problem import Problem
+from ...models.subscription_view import SubscriptionView
+from ...types import UNSET, Unset
+from typing import cast
+
+
+
+def _get_kwargs(
+    *,
+    body: CreateSubscription,
+    idempotency_key: None | str | Unset = UNSET,
+    tallystick_user: None | str | Unset = UNSET,
+    tallystick_user_email: None | str | Unset = UNSET,
+    tallystick_user_locale: None | str | Unset = UNSET,
+
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(tallystick_user, Unset):
+        headers["tallystick-user"] = tallystick_user
+
+    if not isinstance(tallystick_user_email, Unset):
+        headers["tallystick-user-email"] = tallystick_user_email
+
+    if not isinstance(tallystick_user_locale, Unset):
+        headers["tallystick-user-locale"] = tallystick_user_locale
+
+
+
+    
+
+    
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/subscriptions",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+
+def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Problem | SubscriptionView | None:
+    if response.status_code == 200:
+        response_200 = SubscriptionView.from_dict(response.json())
+
+
+
+        return response_200
+
+    if response.status_code == 201:
+        response_201 = SubscriptionView.from_dict(response.json())
+
+
+
+        return response_201
+
+    if response.status_code == 202:
+        response_202 = SubscriptionView.from_dict(response.json())
+
+
+
+        return response_202
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+
+
+        return response_401
+
+    if response.status_code == 402:
+        response_402 = Problem.from_dict(response.json())
+
+
+
+        return response_402
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+
+
+        return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+
+
+        return response_409
+
+    if response.status_code == 413:
+        response_413 = Problem.from_dict(response.json())
+
+
+
+        return response_413
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+
+
+        return response_500
+
+    if response.status_code == 502:
+        response_502 = Problem.from_dict(response.json())
+
+
+
+        return response_502
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Response) -> Response[Problem | SubscriptionView]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: CreateSubscription,
+    idempotency_key: None | str | Unset = UNSET,
+    tallystick_user: None | str | Unset = UNSET,
+    tallystick_user_email: None | str | Unset = UNSET,
+    tallystick_user_locale: None | str | Unset = UNSET,
+
+) -> Response[Problem | SubscriptionView]:
+    """ Create subscription
+
+     Subscribe. What waits for the customer (a first payment, a card for later) is told with its secret. """
+
+
+    kwargs = _get_kwargs(
+        body=body,
+idempotency_key=idempotency_key,
+tallystick_user=tallystick_user,
+tallystick_user_email=tallystick_user_email,
+tallystick_user_locale=tallystick_user_locale,
+
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+def sync(
+    *,
+    client: AuthenticatedClient | Client,
+    body: CreateSubscription,
+    idempotency_key: None | str | Unset = UNSET,
+    tallystick_user: None | str | Unset = UNSET,
+    tallystick_user_email: None | str | Unset = UNSET,
+    tallystick_user_locale: None | str | Unset = UNSET,
+
+) -> Problem | SubscriptionView | None:
+    """ Create subscription
+
+     Subscribe. What waits for the customer (a first payment, a card for later) is told with its secret. """
+
+
+    return sync_detailed(
+        client=client,
+body=body,
+idempotency_key=idempotency_key,
+tallystick_user=tallystick_user,
+tallystick_user_email=tallystick_user_email,
+tallystick_user_locale=tallystick_user_locale,
+
+    ).parsed
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: CreateSubscription,
+    idempotency_key: None | str | Unset = UNSET,
+    tallystick_user: None | str | Unset = UNSET,
+    tallystick_user_email: None | str | Unset = UNSET,
+    tallystick_user_locale: None | str | Unset = UNSET,
+
+) -> Response[Problem | SubscriptionView]:
+    """ Create subscription
+
+     Subscribe. What waits for the customer (a first payment, a card for later) is told with its secret. """
+
+
+    kwargs = _get_kwargs(
+        body=body,
+idempotency_key=idempotency_key,
+tallystick_user=tallystick_user,
+tallystick_user_email=tallystick_user_email,
+tallystick_user_locale=tallystick_user_locale,
+
+    )
+
+    response = await client.get_async_httpx_client().request(
+        **kwargs
+    )
+
+    return _build_response(client=client, response=response)
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient | Client,
+    body: CreateSubscription,
+    idempotency_key: None | str | Unset = UNSET,
+    tallystick_user: None | str | Unset = UNSET,
+    tallystick_user_email: None | str | Unset = UNSET,
+    tallystick_user_locale: None | str | Unset = UNSET,
+
+) -> Problem | SubscriptionView | None:
+    """ Create subscription
+
+     Subscribe. What waits for the customer (a first payment, a card for later) is told with its secret. """
+
+
+    return (await asyncio_detailed(
+        client=client,
+body=body,
+idempotency_key=idempotency_key,
+tallystick_user=tallystick_user,
+tallystick_user_email=tallystick_user_email,
+tallystick_user_locale=tallystick_user_locale,
+
+    )).parsed
