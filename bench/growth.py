@@ -29,6 +29,7 @@ __all__ = ["measure", "run_apply", "run_ask"]
 _SMALL, _LARGE, _LARGEST = 10_000, 1_000_000, 10_000_000
 _EACH = 100
 _ASKED = 200
+_ASKERS = 90
 _TURNS = 2
 # About a batch for each lane.
 _OPEN = 1000
@@ -49,12 +50,13 @@ class _World:
 
 
 def run_ask(port: int, path: str, size: int, asked: int) -> dict[str, Any]:
-    """Ask one request after the other, each as another user."""
+    """Ask one request after the other, each as one of so many users, whatever the size: a token is remembered."""
     dice = random.Random(f"{path} {size}")  # no secret
     users = size // _EACH
+    askers = dice.sample(range(1, users), min(_ASKERS, users - 1))
     made = []
     for _ in range(asked):
-        owner = dice.randrange(1, users)
+        owner = dice.choice(askers)
         payment = rows.our_id(owner - 1 + users * dice.randrange(_EACH // 2, _EACH))
         who = f"Bearer {token(rows.user(owner))}"
         made.append(head("GET", path.format(payment=payment), Authorization=who))

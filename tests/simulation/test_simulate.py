@@ -63,7 +63,7 @@ async def test_a_planted_bug_is_found(databases: Databases, bug: Bug) -> None:
 
 
 def test_each_check_has_its_canary() -> None:
-    own = {"the book", "acknowledged events", "the mirror is Stripe"}
+    own = {"the book", "what the host heard", "acknowledged events", "the mirror is Stripe"}
     assert {bug.found_by for bug in CANARIES} == {one.name for one in INVARIANTS} | own
     assert {bug.found_by for bug in CANARIES} >= set(QUICK)
     assert len({bug.name for bug in CANARIES}) == len(CANARIES)

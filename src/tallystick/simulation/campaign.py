@@ -1,16 +1,19 @@
 """Many seeds one after the other, with a state from which a later run goes on."""
 
+import hashlib
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+import tallystick
 from tallystick.platform.migrate import head_revision
 from tallystick.simulation.play import Outcome
 
@@ -87,8 +90,13 @@ class Campaign:
         return None
 
 
+@cache
 def _this() -> str:
-    return f"{version('tallystick')}, schema {head_revision()}"
+    """The program with its source: what held before a change need not hold after it."""
+    source = hashlib.sha256()
+    for path in sorted(Path(tallystick.__file__).parent.rglob("*.py")):
+        source.update(path.read_bytes())
+    return f"{version('tallystick')}, schema {head_revision()}, source {source.hexdigest()[:12]}"
 
 
 def parse_seeds(text: str) -> Sequence[int]:

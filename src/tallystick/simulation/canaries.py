@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+from msgspec.structs import replace
 
+from tallystick.core.ids import new_id
+from tallystick.notifications.outbound_sender import Outcome, WebhookSender
 from tallystick.simulation.patching import patched
 
 __all__ = ["CANARIES", "Bug"]
@@ -96,6 +99,23 @@ _insert = importlib.import_module(_MAILS).MailRepository.insert
 
 async def _insert_again(repository: Any, tx: Any, *rest: Any) -> None:
     await _insert(repository, _Careless(tx), *rest)
+
+
+_SENDER = "tallystick.notifications.outbound_sender:WebhookSender.send"
+_send = WebhookSender.send
+
+
+async def _say_sent(*_: Any) -> Outcome:
+    return Outcome(None, 200)
+
+
+async def _send_as_new(sender: WebhookSender, delivery: Any, at: Any) -> Outcome:
+    return await _send(sender, replace(delivery, fact_id=new_id()), at)
+
+
+_OUTBOUND = "tallystick.notifications.outbound_repository"
+_oldest = importlib.import_module(_OUTBOUND)._LEASE_DUE  # noqa: SLF001  # what stands there otherwise
+_newest = _oldest.replace("ORDER BY e.seq LIMIT 1", "ORDER BY e.seq DESC LIMIT 1")
 
 
 CANARIES: tuple[Bug, ...] = (
@@ -234,6 +254,30 @@ CANARIES: tuple[Bug, ...] = (
             "tallystick.webhooks.group_commit:GroupCommitter.submit": _nothing,
             "tallystick.catch_up.service:EventCatchUp._store": _none,
         },
+    ),
+    Bug("webhooks are marked as delivered and not sent", "what the host heard", {_SENDER: _say_sent}),
+    Bug("a fact is sent under a fresh id each time", "what the host heard", {_SENDER: _send_as_new}),
+    Bug(
+        "of the facts of one object the newest is sent first",
+        "what the host heard",
+        {f"{_OUTBOUND}:_LEASE_DUE": _newest},
+    ),
+    Bug(
+        "a card that was detached stays the customer's",
+        "the mirror is Stripe",
+        sql=_trigger(
+            "payment_methods",
+            "NEW.stripe_customer_id := OLD.stripe_customer_id",
+            on="UPDATE",
+            when="NEW.stripe_customer_id IS NULL",
+        ),
+        steps=150,
+    ),
+    Bug(
+        "the default card of customers is not written down",
+        "the mirror is Stripe",
+        sql=_trigger("customers", "NEW.default_payment_method := NULL"),
+        seed=8,
     ),
     Bug("the description of payments is lost", "the mirror is Stripe",
         sql=_trigger("payments", "NEW.capture_method := 'nonsense'")),

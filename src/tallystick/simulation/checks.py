@@ -7,6 +7,7 @@ from typing import Any
 
 from tallystick.invariants.checks import ALWAYS, INVARIANTS, check, scope_of
 from tallystick.platform.database import Database
+from tallystick.simulation.facts import find_untold
 from tallystick.simulation.ledger import Ledger, find_wrong
 from tallystick.simulation.mirror import assert_same, mirror_rows, stripe_rows
 from tallystick.simulation.mirror_billing import (
@@ -15,6 +16,8 @@ from tallystick.simulation.mirror_billing import (
     stripe_subscriptions,
     subscription_rows,
 )
+from tallystick.simulation.mirror_customers import customer_rows, stripe_customers
+from tallystick.simulation.tending import tend_endpoint
 from tallystick.simulation.world import INSTALLATION, World
 
 __all__ = ["Checker", "Failure"]
@@ -57,9 +60,12 @@ class Checker:
         rested, self._rested_at = self._rested_at, self.world.timeline.now()
         found = self._accidents() + await self._invariants(None, None if last or restless else rested)
         lists = _once(self.world.stripe)
-        wrong = find_wrong(await Ledger.read(lists), self.world.book, self.world.mail_server.mails)
+        ledger = await Ledger.read(lists)
+        wrong = find_wrong(ledger, self.world.book, self.world.mail_server.mails)
         found += [Failure("the book", tuple(wrong))] if wrong else []
-        self.done += 3
+        untold = find_untold(ledger, self.world.receiver, await self._facts(), self.world.replayed)
+        found += [Failure("what the host heard", tuple(untold))] if untold else []
+        self.done += 4
         # What has not come to rest need not be equal yet.
         return [restless, *found] if restless else found + await self._mirror(lists)
 
@@ -85,13 +91,14 @@ class Checker:
                 return Failure("rest", (await world.unrest(),))
             for order in world.book.open():
                 await world.send(order)
+            await tend_endpoint(world)
             # What no webhook brought is read from the list of events, a little later.
             world.leap(world.timeline.now() + timedelta(seconds=150))
             if last:
                 await world.pass_time(timedelta(hours=1), punctual=False)
             if not await world.caught_up() or not await world.settle():
                 return Failure("rest", (await world.unrest(),))
-            if not world.book.open() and not await self._missing():
+            if not world.book.open() and not await self._missing() and not await tend_endpoint(world):
                 # They may have come in this very moment.
                 return None if await world.settle() else Failure("rest", (await world.unrest(),))
         unanswered = [f"order {one.number} ({one.path}) is not answered: {one.last}" for one in world.book.open()]
@@ -105,12 +112,18 @@ class Checker:
         rows = await self.world.pool.fetch("SELECT stripe_event_id FROM webhook_events")
         return [f"event {one} never arrived" for one in sorted(happened - {row[0] for row in rows})]
 
+    async def _facts(self) -> list[str]:
+        rows = await self.world.pool.fetch("SELECT id FROM outbound_facts")
+        return [f"fact_{row['id'].hex}" for row in rows]
+
     async def _mirror(self, lists: Callable[[str], Awaitable[dict[str, Any]]]) -> list[Failure]:
         url = self.world.settings.database_url.get_secret_value()
+        customers = await customer_rows(url)
         pairs = (
             (await mirror_rows(url), await stripe_rows(lists, INSTALLATION)),
             (await subscription_rows(url), await stripe_subscriptions(lists)),
             (await invoice_rows(url), await stripe_invoices(lists)),
+            (customers, await stripe_customers(lists, INSTALLATION, customers)),
         )
         found = []
         for ours, theirs in pairs:

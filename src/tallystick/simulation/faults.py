@@ -177,6 +177,15 @@ def _mail(name: str) -> Begin:
     return begin
 
 
+def _receiver(name: str) -> Begin:
+    def begin(world: "World", rng: random.Random) -> Active:
+        before = world.receiver.hits
+        setattr(world.receiver, name, rng.randint(1, 3))
+        return Active(lambda: world.receiver.hits - before, world.receiver.mend)
+
+    return begin
+
+
 def _late(rng: random.Random) -> float:
     return rng.choice((3.0, 40.0, 300.0, 4 * 3600.0))
 
@@ -208,4 +217,7 @@ FAULTS: dict[str, FaultKind] = {
     "pauses": FaultKind(3, _pauses),
     "mail refused": FaultKind(2, _mail("refuse")),
     "mail cut after it was taken": FaultKind(2, _mail("cut")),
+    "receiver refuses": FaultKind(2, _receiver("refuse")),
+    "receiver cut after it was told": FaultKind(2, _receiver("cut")),
+    "receiver silent": FaultKind(1, _receiver("silent")),
 }

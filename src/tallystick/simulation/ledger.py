@@ -22,6 +22,7 @@ class Ledger:
     intents: Sequence[Json]
     charges: Sequence[Json]
     refunds: Sequence[Json]
+    disputes: Sequence[Json]
     subscriptions: Sequence[Json]
     invoices: Sequence[Json]
 
@@ -32,6 +33,7 @@ class Ledger:
             await everything(get, "payment_intents"),
             await everything(get, "charges"),
             await everything(get, "refunds"),
+            await everything(get, "disputes"),
             await everything(get, "subscriptions", "&status=all"),
             await everything(get, "invoices"),
         )

@@ -19,6 +19,7 @@ IMPATIENT: Mapping[str, Any] = {
     "tallystick.attempts.service:_INSIST_S": 1.0,
     "tallystick.attempts.service:_INSIST_POLL_S": 0.02,
     "tallystick.webhooks.processor:_TROUBLE_S": 0.02,
+    "tallystick.notifications.outbound_sender:_TIMEOUT_S": 0.5,
     # After a 429 the background pauses by the seconds of the database's clock.
     "tallystick.platform.rate_budget:_SLOW": rate_budget._SLOW.replace("1 second", "20 milliseconds"),  # noqa: SLF001
     "tallystick.platform.rate_budget:_GRANT": rate_budget._GRANT.replace("1 second", "20 milliseconds"),  # noqa: SLF001

@@ -19,7 +19,9 @@ from tallystick.simulation.clock import Timeline
 from tallystick.simulation.mails import MailServer
 from tallystick.simulation.patching import IMPATIENT, patched
 from tallystick.simulation.processes import Api, Server, WorkerProcess, listener, started, tracking_tasks
+from tallystick.simulation.receiver import Receiver
 from tallystick.simulation.story import Setting
+from tallystick.simulation.tending import register_endpoint
 from tallystick.simulation.world import INSTALLATION, JWT_SECRET, WEBHOOK_SECRET, World, port_of
 
 __all__ = ["living"]
@@ -34,9 +36,11 @@ async def living(setting: Setting, database_url: str) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         stack.enter_context(patched({**IMPATIENT, "tallystick.core.ids:_wall_ns": timeline.nanoseconds}))
         stack.enter_context(tracking_tasks())
-        mail_server = MailServer()
+        mail_server, receiver = MailServer(), Receiver()
         await mail_server.start()
         stack.push_async_callback(mail_server.stop)
+        await receiver.start()
+        stack.push_async_callback(receiver.stop)
         reserved = stack.enter_context(listener())
         api_url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
         sandbox, sandbox_url = await stack.enter_async_context(_sandbox(setting, timeline))
@@ -48,7 +52,7 @@ async def living(setting: Setting, database_url: str) -> AsyncIterator[World]:
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)))
         workers = [WorkerProcess(settings, timeline.clock) for _ in range(setting.workers)]
         api = Api(settings, timeline.clock, port_of(settings))
-        world = World(setting, timeline, sandbox, settings, pool, http, mail_server, api, workers)
+        world = World(setting, timeline, sandbox, settings, pool, http, mail_server, receiver, api, workers)
         stack.enter_context(listening(world.reached))
         stack.enter_context(patched({_SETTLE: _noting(world)}))
         stack.push_async_callback(_end, world)
@@ -57,6 +61,7 @@ async def living(setting: Setting, database_url: str) -> AsyncIterator[World]:
             webhook_endpoints.upsert(ctx, {**wanted, "api_version": setting.webhook_version})
         for process in world.processes():
             await process.start()
+        await register_endpoint(world)
         yield world
 
 
@@ -124,6 +129,8 @@ def _settings(setting: Setting, database_url: str, sandbox_url: str, api_url: st
             "EVENT_CATCH_UP_S": "60",
             "RECONCILE_EVERY_S": "0",
             "RECONCILE_FULL_HOUR": "-1",
+            # No quarter that passes at once takes from the operator what he could have delivered again.
+            "KEEP_DELIVERIES_DAYS": "120",
             **setting.settings,
         }
     )

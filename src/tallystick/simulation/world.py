@@ -1,9 +1,9 @@
-"""The world of one story: the sandbox, an API, workers, a mail server and a database, all in this loop."""
+"""The world of one story: the sandbox, an API, workers, a mail server, a receiver of webhooks, all in this loop."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,9 @@ from tallystick.simulation.clock import Timeline
 from tallystick.simulation.faults import AtPoint
 from tallystick.simulation.mails import MailServer
 from tallystick.simulation.processes import Api, Kind, Process, WorkerProcess
+from tallystick.simulation.receiver import Receiver
 from tallystick.simulation.story import Setting
+from tallystick.simulation.tending import tend_endpoint
 
 __all__ = ["INSTALLATION", "JWT_SECRET", "WEBHOOK_SECRET", "Answer", "World", "port_of"]
 
@@ -55,11 +57,14 @@ class World:
     pool: "asyncpg.Pool[Any]"
     http: aiohttp.ClientSession
     mail_server: MailServer
+    receiver: Receiver
     api: Api
     workers: list[WorkerProcess]
     book: Book = field(default_factory=Book)
     at_points: list[AtPoint] = field(default_factory=list)
     prices: list[str] = field(default_factory=list)
+    replayed: set[str] = field(default_factory=set)
+    """The ids of webhooks that had been given up, and that the operator had delivered again."""
     in_hand: int = 0
     """How many open attempts are being settled."""
     accidents: list[str] = field(default_factory=list)
@@ -114,9 +119,18 @@ class World:
 
     # Requests
 
-    async def call(self, method: str, path: str, body: Any = None, *, user: str, key: str | None = None) -> Answer:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        user: str,
+        key: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> Answer:
         """One request as `user`. Raises aiohttp.ClientError, OSError, TimeoutError where there is no answer."""
-        headers = {"Authorization": f"Bearer {_token(user)}", **({"Idempotency-Key": key} if key else {})}
+        headers = {"Authorization": f"Bearer {_token(user, roles)}", **({"Idempotency-Key": key} if key else {})}
         url = f"{self.settings.public_url}{path}"
         async with self.http.request(method, url, json=body, headers=headers) as response:
             found = await response.json(content_type=None)
@@ -234,6 +248,7 @@ class World:
         target, moments = self.timeline.now() + span, 0
         while True:
             await self._hands_free()
+            await tend_endpoint(self)
             moment = await self._next_moment(own=punctual)
             if moment is None or moment > target:
                 break
@@ -293,8 +308,10 @@ _WAITING = """
             FROM work WHERE state = 'queued' AND due_at <= $1
         UNION ALL SELECT 'mail ' || business_key || coalesce(' ' || last_error, ''), greatest(not_before, leased_until)
             FROM mails WHERE state = 'queued' AND due_at <= $1
-        UNION ALL SELECT 'delivery to ' || receiver || coalesce(' ' || last_error, ''),
-            greatest(not_before, leased_until) FROM outbound_deliveries WHERE state = 'queued' AND due_at <= $1
+        UNION ALL SELECT 'delivery of ' || d.fact_id || coalesce(' ' || last_error, ''),
+            greatest(not_before, leased_until)
+            FROM outbound_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id AND e.enabled
+            WHERE d.state = 'queued' AND d.due_at <= $1
         UNION ALL SELECT 'attempt ' || kind, lease_until FROM attempts WHERE state IN ('requested', 'unknown')
     )
     SELECT (SELECT array_agg(what ORDER BY what) FROM waiting) AS what,
@@ -322,7 +339,7 @@ def port_of(settings: Settings) -> int:
     return int(settings.public_url.rpartition(":")[2])
 
 
-def _token(user: str) -> str:
+def _token(user: str, roles: Sequence[str]) -> str:
     now = datetime.now(UTC)
     claims = {"iss": "tallystick", "aud": "tallystick", "sub": user, "email": f"{user}@example.com", "iat": now}
-    return jwt.encode({**claims, "exp": now + timedelta(hours=1)}, JWT_SECRET)
+    return jwt.encode({**claims, "roles": list(roles), "exp": now + timedelta(hours=1)}, JWT_SECRET)

@@ -11,7 +11,7 @@ from tallystick.attempts.models import Attempt
 from tallystick.attempts.service import AttemptService
 from tallystick.core.ids import new_id
 from tallystick.platform.database import Transaction
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.stripe_gateway.ordering import Source, later
 from tallystick.subscriptions.history import (
     ENDING,
     action_of,
@@ -37,7 +37,10 @@ class Chronicle:
         self._attempts = attempts
         self.known = known
         self.fresh: list[HistoryRow] = []
-        self.fetched: dict[UUID, tuple[SubscriptionRow, SubscriptionFacts]] = {}
+        self.fetched: set[UUID] = set()
+        self.behind: set[UUID] = set()
+        """Subscriptions of which a change was told that their row is past: another may have undone it."""
+        self._last: dict[UUID, tuple[SubscriptionRow, SubscriptionFacts]] = {}
         self._told: dict[str, HistoryRow | None] = {}
 
     def told_by(self, fact: SubscriptionFacts) -> HistoryRow | None:
@@ -56,13 +59,17 @@ class Chronicle:
         self, old: SubscriptionRow | None, new: SubscriptionRow, fact: SubscriptionFacts, *, applied: bool
     ) -> None:
         """Add what a fact tells, and what is seen by it and was not told. `old` None: there was no state before."""
+        if applied or new.id not in self._last:
+            self._last[new.id] = (new, fact)
         if fact.source.origin == "fetch":
             if applied:
-                self.fetched[new.id] = (new, fact)
+                self.fetched.add(new.id)
             return
         told = self._tell(new, fact)
         if told is not None:
             self.fresh.append(told)
+            if not applied:
+                self.behind.add(new.id)
         seen = tracked(new)
         # An answer that tells an end is heard, though the event of the end was here first: only we know who asked.
         ends = fact.source.origin == "answer" and fact.value.status in TERMINAL
@@ -81,16 +88,28 @@ class Chronicle:
             self.fresh.append(self._row(new, fact, was, rest, provisional=True))
 
     def repaired(self, subscription_id: UUID, story: list[HistoryRow]) -> list[HistoryRow]:
-        """The story, less what a fetch showed to be none of it, and what it showed and no row leads to as one row."""
-        if subscription_id not in self.fetched:
+        """The story, less what a fetch showed to be none of it, and what is shown and no row leads to as one row.
+
+        An answer may show that all is as before, and the event of a change that was undone come after it.
+        """
+        if subscription_id not in self._last:
             return story
-        row, fact = self.fetched[subscription_id]
+        row, fact = self._last[subscription_id]
         state = tracked(row)
-        story = without_missteps(story, state)
+        if subscription_id in self.fetched:
+            story = without_missteps(story, state)
+        elif row.unsure:
+            return story
+        if fact.source.event_id is not None:
+            # Its own change has a row; who made the others is not known.
+            at = later(row.state_at, fact.source)
+            fact = replace(fact, source=replace(fact.source, origin="fetch", at=at, event_id=None, request_key=None))
+        made = self._row(row, fact, {}, {}, provisional=True)
+        story = [other for other in story if other.business_key != made.business_key]
         old, new = unaccounted(story, state)
         if not new:
             return story
-        made = self._row(row, fact, old, new, provisional=True)
+        made = replace(made, old_values=old, new_values=new, action=action_of(old, new))
         last = max([made.performed_at, *(other.performed_at for other in story)])
         return [*story, replace(made, performed_at=last)]
 
@@ -190,7 +209,7 @@ class SubscriptionHistorian:
             fresh.setdefault(row.subscription_id, []).append(replace(row, id=id_))
         plain = [row for rows in fresh.values() for row in rows]
         moving = {id_ for id_, rows in fresh.items() if any(row.provisional or _ends(row) for row in rows)}
-        moving |= chronicle.fetched.keys()
+        moving |= chronicle.fetched | chronicle.behind
         stories = await self._subscriptions.whole_stories(tx, list(fresh), list(moving))
         for subscription_id in sorted(fresh.keys() & stories.keys() | moving):
             known = stories.get(subscription_id, [])
