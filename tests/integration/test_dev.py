@@ -428,7 +428,6 @@ def test_an_instance_has_every_key_of_the_contract() -> None:
 def test_the_first_payment_of_the_readme_works_by_copy_and_paste(dev: Dev) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     commands = readme.partition("## The first payment")[2].partition("```sh\n")[2].partition("```")[0]
-    assert commands.count("curl") == 3
     here = {
         "http://127.0.0.1:8000": dev.json()["api_url"],
         ".venv/bin/tallystick": " ".join(COMMAND),
@@ -443,14 +442,10 @@ def test_the_first_payment_of_the_readme_works_by_copy_and_paste(dev: Dev) -> No
         check=True,
         timeout=60,
     )
-    decoder = json.JSONDecoder()
-    confirmed, end = decoder.raw_decode(done.stdout)
-    history = decoder.raw_decode(done.stdout[end:].lstrip())[0]
-    assert confirmed["status"] == "succeeded", done.stdout
-    assert [payment["id"] for payment in history["data"]] == [confirmed["id"]]
+    assert json.loads(done.stdout)["status"] == "succeeded", done.stdout
 
     def receipts() -> list[Any]:
-        with urllib.request.urlopen(f"{dev.json()['mailbox_url']}/api/messages?to=ada@") as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{dev.json()['mailbox_url']}/api/messages?to=grace@") as answer:  # noqa: S310
             found: list[Any] = json.load(answer)["data"]
             return found
 
