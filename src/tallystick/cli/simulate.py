@@ -1,6 +1,5 @@
 """`tallystick simulate`: the whole application in one process, while the world misbehaves as a seed decides."""
 
-import asyncio
 import os
 import secrets
 import sys
@@ -67,6 +66,8 @@ def simulate(
     """
     _check(seed, seeds, story, steps, canaries=canaries)
     _quiet_logs()
+    import uvloop
+
     from tallystick.simulation.campaign import parse_seeds
 
     try:
@@ -76,8 +77,8 @@ def simulate(
     with _postgres() as url:
         run = _Run(url, keep, shrink=shrink, watch=watch and not json, talk=not json)
         if canaries:
-            sys.exit(0 if asyncio.run(run.canaries()) else 1)
-        tally = asyncio.run(run.story(story) if story else run.seeds(list(wanted), steps, state))
+            sys.exit(0 if uvloop.run(run.canaries()) else 1)
+        tally = uvloop.run(run.story(story) if story else run.seeds(list(wanted), steps, state))
     if json:
         print_json(tally.summary())
     else:
@@ -206,7 +207,12 @@ class _Run:
 
         async def fails(story: "Story") -> bool:
             nonlocal last
-            played = await self._play(story)
+            try:
+                played = await self._play(story)
+            except Exception as error:
+                # A world that breaks is another matter than one that does not hold.
+                self._say(f"a shorter one could not be played: {type(error).__name__}: {error}")
+                return False
             found = bool(names & {one.name for one in played.failures})
             last = played if found else last
             return found
@@ -217,6 +223,7 @@ class _Run:
             at = outcome.failed_at
             begun = story.only([step for step in story.steps if at is None or step.number <= at])
             story = await shortest(begun, fails)
+        self._keep.mkdir(parents=True, exist_ok=True)
         path = self._keep / f"story-{story.seed}.json"
         save(story, path)
         self._tell(last)

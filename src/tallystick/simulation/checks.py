@@ -7,7 +7,7 @@ from typing import Any
 
 from tallystick.invariants.checks import ALWAYS, INVARIANTS, check, scope_of
 from tallystick.platform.database import Database
-from tallystick.simulation.facts import find_untold
+from tallystick.simulation.facts import Facts, find_untold, read_facts
 from tallystick.simulation.ledger import Ledger, find_wrong
 from tallystick.simulation.mirror import assert_same, mirror_rows, stripe_rows
 from tallystick.simulation.mirror_billing import (
@@ -47,6 +47,7 @@ class Checker:
     done: int = 0
     _looked_at: Any = None
     _rested_at: Any = None
+    _facts: Facts = field(default_factory=Facts)
     known: set[str] = field(default_factory=set)
 
     async def after_step(self) -> list[Failure]:
@@ -63,7 +64,8 @@ class Checker:
         ledger = await Ledger.read(lists)
         wrong = find_wrong(ledger, self.world.book, self.world.mail_server.mails)
         found += [Failure("the book", tuple(wrong))] if wrong else []
-        untold = find_untold(ledger, self.world.receiver, await self._facts(), self.world.replayed)
+        self._facts = await read_facts(self.world.pool, self.world.engine, self._facts)
+        untold = find_untold(ledger, self.world.receiver, self._facts, self.world.replayed)
         found += [Failure("what the host heard", tuple(untold))] if untold else []
         self.done += 4
         # What has not come to rest need not be equal yet.
@@ -111,10 +113,6 @@ class Checker:
         happened = {row[0] for row in self.world.engine.store.execute(sql, listed)}
         rows = await self.world.pool.fetch("SELECT stripe_event_id FROM webhook_events")
         return [f"event {one} never arrived" for one in sorted(happened - {row[0] for row in rows})]
-
-    async def _facts(self) -> list[str]:
-        rows = await self.world.pool.fetch("SELECT id FROM outbound_facts")
-        return [f"fact_{row['id'].hex}" for row in rows]
 
     async def _mirror(self, lists: Callable[[str], Awaitable[dict[str, Any]]]) -> list[Failure]:
         url = self.world.settings.database_url.get_secret_value()

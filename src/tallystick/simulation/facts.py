@@ -4,32 +4,79 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
+import asyncpg
+import msgspec
+
+from tallystick.sandbox.engine import Engine
 from tallystick.simulation.ledger import Ledger
 from tallystick.simulation.receiver import Heard, Receiver
 
-__all__ = ["find_untold"]
+__all__ = ["Facts", "find_untold", "read_facts"]
 
 Json = dict[str, Any]
 _CLOSED = ("won", "lost", "warning_closed", "prevented")
+_FACTS = """
+    SELECT f.id, f.type, f.data::text AS data, NOT EXISTS (SELECT FROM outbound_deliveries d WHERE d.fact_id = f.id)
+        AND EXISTS (SELECT FROM event_gaps g
+                    WHERE f.created_at BETWEEN g.found_at AND coalesce(g.walked_at, 'infinity')) AS silent
+    FROM outbound_facts f
+"""
+_EVENTS = """
+    SELECT b.body FROM objects o JOIN event_bodies b ON b.event = o.id
+    WHERE o.object = 'event' AND o.created BETWEEN ? AND ?
+"""
 _BEGUN = ("active", "trialing", "past_due", "unpaid")
 
 
-def find_untold(ledger: Ledger, receiver: Receiver, stored: Collection[str], replayed: Collection[str]) -> list[str]:
+class Facts(msgspec.Struct, frozen=True):
+    """The facts that are stored, by their ids, and what of them may have been stored in silence.
+
+    Of what happened while nobody read Stripe's events for more than 30 days nobody hears, nor of what the walk over all
+    lists finds that follows on it; `unread` are the ids of objects of which there were events in that time.
+    """
+
+    stored: frozenset[str] = frozenset()
+    silent: tuple[Heard, ...] = ()
+    unread: frozenset[str] = frozenset()
+
+
+async def read_facts(pool: "asyncpg.Pool[Any]", engine: Engine, before: Facts) -> Facts:
+    """All there are; of what is old its key is kept only, and the rest known from `before`."""
+    rows = await pool.fetch(_FACTS)
+    silent = {one.id: one for one in before.silent}
+    for row in rows:
+        if row["silent"]:
+            silent.setdefault(_named(row), Heard(_named(row), row["type"], "", msgspec.json.decode(row["data"])))
+    unread = set(before.unread)
+    for gap in await pool.fetch("SELECT from_at, coalesce(walked_at, found_at) AS until_at FROM event_gaps"):
+        since, until = int(gap["from_at"].timestamp()), int(gap["until_at"].timestamp())
+        for (body,) in engine.store.execute(_EVENTS, since, until):
+            unread.add(str(msgspec.json.decode(body)["data"]["object"].get("id")))
+    return Facts(frozenset(map(_named, rows)), tuple(silent.values()), frozenset(unread))
+
+
+def find_untold(ledger: Ledger, receiver: Receiver, facts: Facts, replayed: Collection[str]) -> list[str]:
     """All that is wrong with what was heard.
 
-    `stored`: the ids of the facts that are to be told; `replayed`: of those that the operator had delivered again, for
-    which nothing has waited.
+    `replayed`: the ids of facts that the operator had delivered again, for which nothing has waited.
     """
     heard = list(receiver.heard.values())
+    silent = [one for one in facts.silent if one.id not in receiver.heard]
+    told = facts.stored - {one.id for one in silent}
+    known = [*heard, *(one for one in silent if one.data)]
     return [
         *receiver.wrong,
-        *(f"{one} was never delivered" for one in sorted(set(stored) - receiver.heard.keys())),
-        *(f"{one} was delivered, and is no fact" for one in sorted(receiver.heard.keys() - set(stored))),
+        *(f"{one} was never delivered" for one in sorted(told - receiver.heard.keys())),
+        *(f"{one} was delivered, and is no fact" for one in sorted(receiver.heard.keys() - facts.stored)),
         *_order([one for one in heard if one.id not in replayed]),
-        *_once_for_all(heard),
-        *_happened(ledger, heard),
-        *_access([one for one in heard if one.type.startswith("access.")]),
+        *_once_for_all(known),
+        *_happened(ledger, known, facts.unread),
+        *_access([one for one in known if one.type.startswith("access.")]),
     ]
+
+
+def _named(row: asyncpg.Record) -> str:
+    return f"fact_{row['id'].hex}"
 
 
 def _order(heard: Iterable[Heard]) -> Iterable[str]:
@@ -78,14 +125,14 @@ def _once_for_all(heard: Iterable[Heard]) -> Iterable[str]:
     yield from (f"{times} facts tell {type_} of {key}" for (type_, key), times in told.items() if times > 1)
 
 
-def _happened(ledger: Ledger, heard: Iterable[Heard]) -> Iterable[str]:
-    """What happened was told, and what did not happen was not."""
+def _happened(ledger: Ledger, heard: Iterable[Heard], unread: Collection[str]) -> Iterable[str]:
+    """What happened was told, but for what nobody has read of, and what did not happen was not."""
     told: dict[str, set[str]] = defaultdict(set)
     for one in heard:
         if key := _keys(one):
             told[one.type].add(key)
     for type_, (must, may) in _expected(ledger).items():
-        yield from (f"nobody was told {type_} of {one}" for one in sorted(must - told[type_]))
+        yield from (f"nobody was told {type_} of {one}" for one in sorted(must - told[type_] - set(unread)))
         yield from (f"{type_} was told of {one}, which it was not" for one in sorted(told[type_] - must - may))
 
 

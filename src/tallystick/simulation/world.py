@@ -133,10 +133,15 @@ class World:
         headers = {"Authorization": f"Bearer {_token(user, roles)}", **({"Idempotency-Key": key} if key else {})}
         url = f"{self.settings.public_url}{path}"
         async with self.http.request(method, url, json=body, headers=headers) as response:
-            found = await response.json(content_type=None)
-            if response.status == 500:
-                self.accidents.append(f"{method} {path} was answered with 500: {found}")
-            return Answer(response.status, found)
+            content = await response.read()
+        try:
+            found = msgspec.json.decode(content) if content else None
+        except msgspec.DecodeError:
+            found = None
+            self.accidents.append(f"{method} {path} was answered with {response.status} and no JSON: {content[:200]!r}")
+        if response.status == 500:
+            self.accidents.append(f"{method} {path} was answered with 500: {found}")
+        return Answer(response.status, found)
 
     async def send(self, order: Order) -> bool:
         """Send an order until its user knows what became of it, at most a few times; whether he does."""
@@ -297,7 +302,7 @@ _CAUGHT_UP = """
     FROM event_cursors WHERE name = 'events'
 """
 _LOOK_S = 0.004
-_STUCK_S = 0.3
+_STUCK_S = 1.0
 _HANDS_LOOKS = 2500
 _NEAR_S = 30.0
 _WAITING = """

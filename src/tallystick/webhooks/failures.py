@@ -50,11 +50,13 @@ class Verdict:
 
 def judge(error: Exception, event: ClaimedEvent, rules: Rules, now: datetime) -> Verdict:
     """The design's failure rules: weather waits and is not counted, a missing parent waits and is fetched after a
-    minute, everything else is the event's own error and uses up its tries. `now` is wall time."""
+    minute, everything else is the event's own error and uses up its tries. `now` is wall time.
+
+    A parent is waited for from the first try on: after an outage both are old, and it may be behind in the backlog."""
     message, fetch, parent = describe(error), None, None
     if isinstance(error, ParentMissing):
         parent = error.parent_id
-        age = now - event.received_at
+        age = now - (event.waits_since or now)
         if age >= _PARENT_FETCHED_AFTER and rules.can_fetch(parent):
             message += "; it is being fetched"
             # Said already: then it was queued already, and a second time would not make it come sooner.

@@ -90,7 +90,8 @@ class StoredEvent:
 @dataclass(frozen=True, slots=True)
 class ClaimedEvent:
     """A row that a worker has taken. `data` is the event's `data` as JSON text: decoding it may fail, and such a
-    failure is this event's own. `received_at` and `parked_by` (the event that holds its object up) are ours.
+    failure is this event's own. `received_at`, `parked_by` (the event that holds its object up) and `waits_since` (when
+    that is itself, since when) are ours, and wall time.
     """
 
     id: UUID
@@ -108,6 +109,7 @@ class ClaimedEvent:
     error_message: str | None
     parked_by: UUID | None
     requested: bool = False
+    waits_since: datetime | None = None
 
     def open(self) -> StoredEvent:
         """The event with its data decoded; raises ValueError when there is none or it cannot be."""

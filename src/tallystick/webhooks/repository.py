@@ -96,7 +96,8 @@ _CLAIM = f"""
     SELECT e.id, e.stripe_event_id, e.event_type AS type, e.event_created_at AS created, e.api_version,
         e.object_key, e.object_id, (e.payload -> 'data')::text AS data, e.request_idempotency_key, e.source,
         e.retry_count, e.created_at AS received_at, e.error_message, p.event_id AS parked_by,
-        e.payload #>> '{{request,id}}' IS NOT NULL AS requested
+        e.payload #>> '{{request,id}}' IS NOT NULL AS requested,
+        CASE WHEN p.event_id = e.id THEN p.since END AS waits_since
     -- Lane by lane, which an index serves in the order that is wanted.
     FROM unnest($1::smallint[]) AS l (lane) CROSS JOIN LATERAL (
         SELECT * FROM webhook_events e WHERE e.lane = l.lane AND {_DUE.format(now="$2")} ORDER BY e.seq LIMIT $3
@@ -275,13 +276,15 @@ class WebhookEventRepository:
         )
         await tx.execute(
             """
-            INSERT INTO webhook_parked_objects AS p (object_key, event_id, waits_for) VALUES ($1, $2, $3)
-            ON CONFLICT (object_key) DO UPDATE SET event_id = excluded.event_id, waits_for = excluded.waits_for
+            INSERT INTO webhook_parked_objects AS p (object_key, event_id, waits_for, since) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (object_key) DO UPDATE SET event_id = excluded.event_id, waits_for = excluded.waits_for,
+                since = excluded.since
             WHERE p.waits_for IS NOT NULL OR p.event_id = excluded.event_id
             """,
             event.object_key,
             event.id,
             waits_for,
+            event.waits_since or now,
         )
 
     async def give_up(self, tx: Transaction, event_id: UUID, message: str, now: datetime) -> None:

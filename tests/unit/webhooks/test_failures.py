@@ -31,6 +31,7 @@ EVENT = ClaimedEvent(
     error_message=None,
     parked_by=None,
 )
+HELD_UP = replace(EVENT, waits_since=NOW)
 
 
 def test_the_last_try_is_the_one_after_max_retries() -> None:
@@ -49,20 +50,27 @@ def test_jitter_spreads_retries() -> None:
 )
 def test_a_missing_parent_is_waited_for_longer_and_longer(age_s: int, wait_s: float, fetch: str | None) -> None:
     now = NOW + timedelta(seconds=age_s)
-    verdict = judge(ParentMissing("ch_1"), EVENT, RULES, now)
+    verdict = judge(ParentMissing("ch_1"), HELD_UP, RULES, now)
     assert verdict.not_before == now + timedelta(seconds=wait_s)
     assert (verdict.retry_count, verdict.fetch) == (0, fetch)
-    assert judge(ParentMissing("ch_1"), replace(EVENT, error_message=verdict.message), RULES, now).fetch is None
+    assert judge(ParentMissing("ch_1"), replace(HELD_UP, error_message=verdict.message), RULES, now).fetch is None
 
 
 def test_a_parent_that_nobody_fetches_is_only_waited_for() -> None:
-    verdict = judge(ParentMissing("xx_1"), EVENT, RULES, NOW + timedelta(minutes=5))
+    verdict = judge(ParentMissing("xx_1"), HELD_UP, RULES, NOW + timedelta(minutes=5))
     assert (verdict.fetch, verdict.retry_count) == (None, 0)
 
 
-def test_an_old_event_with_a_missing_parent_is_counted_and_its_parent_fetched() -> None:
-    verdict = judge(ParentMissing("ch_1"), EVENT, RULES, NOW + timedelta(days=1))
+def test_an_event_that_waited_for_long_is_counted_and_its_parent_fetched() -> None:
+    verdict = judge(ParentMissing("ch_1"), HELD_UP, RULES, NOW + timedelta(days=1))
     assert (verdict.fetch, verdict.retry_count) == ("ch_1", 1)
+
+
+def test_an_event_that_nobody_had_tried_yet_has_not_waited_for_its_parent() -> None:
+    """After an outage the parent is behind it in the backlog, in another lane."""
+    now = NOW + timedelta(days=1)
+    verdict = judge(ParentMissing("ch_1"), EVENT, RULES, now)
+    assert (verdict.not_before, verdict.retry_count, verdict.fetch) == (now + timedelta(milliseconds=250), 0, None)
 
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(days=1)])

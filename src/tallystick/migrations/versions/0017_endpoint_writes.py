@@ -1,4 +1,4 @@
-"""The keys of writes to webhook endpoints at Stripe, and how far back-fills are."""
+"""The keys of writes to webhook endpoints at Stripe, how far back-fills are, and since when an event waits."""
 
 from tallystick.migrations.sql import run
 
@@ -34,7 +34,13 @@ COMMENT ON TABLE backfills IS
     'rows that `tallystick migrate` has filled in batches after a migration; by the database''s clock';
 """
 
-SQL = _ENDPOINT_WRITES + _BACKFILLS
+_WAITING = """
+ALTER TABLE webhook_parked_objects ADD COLUMN since timestamptz;
+COMMENT ON COLUMN webhook_parked_objects.since IS
+    'when the event failed first; wall time. NULL where a version before 0017 has written it: not known';
+"""
+
+SQL = _ENDPOINT_WRITES + _BACKFILLS + _WAITING
 
 
 def upgrade() -> None:
