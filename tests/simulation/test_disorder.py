@@ -130,8 +130,11 @@ async def test_a_child_whose_parent_never_comes(recorded: Recorded) -> None:
     async with another_application(recorded.origin, start, workers=0, WEBHOOK_MAX_RETRIES="0") as system:
         for event in children.values():
             assert await deliver(system, event) == 200
-        await system.fetch("UPDATE webhook_events SET created_at = created_at - interval '11 minutes'")
         system.start_worker()
+        async with asyncio.timeout(30):
+            while await system.value("SELECT count(*) FROM webhook_parked_objects") < len(children):
+                await asyncio.sleep(0.05)
+        await system.fetch("UPDATE webhook_parked_objects SET since = since - interval '11 minutes'")
         await system.quiet(60)
         await system.quiet(60)
         states = {

@@ -52,6 +52,8 @@ WEATHER = (
     # A server that has become a standby, and a database that is being restored.
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidCatalogNameError,
+    # A role that may not log in for now: its password is being changed.
+    asyncpg.InvalidAuthorizationSpecificationError,
     # A migration has changed a table under a prepared statement; the next try prepares it anew.
     asyncpg.InvalidCachedStatementError,
     OSError,

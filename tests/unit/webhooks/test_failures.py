@@ -81,9 +81,14 @@ def test_only_a_missing_parent_is_let_through(age: timedelta) -> None:
 
 
 def test_what_weather_is() -> None:
-    weather = (asyncpg.DeadlockDetectedError(), ConnectionResetError(), asyncpg.InternalClientError())
+    weather = (
+        asyncpg.DeadlockDetectedError(),
+        ConnectionResetError(),
+        asyncpg.InternalClientError(),
+        asyncpg.InvalidPasswordError("the role's password was changed a moment ago"),
+    )
     faults = (ValueError(), asyncpg.UniqueViolationError(), asyncpg.exceptions._base.DataError("not an integer"))
-    assert [is_weather(error) for error in weather] == [True] * 3
+    assert [is_weather(error) for error in weather] == [True] * 4
     assert [is_weather(error) for error in faults] == [False] * 3
 
 
