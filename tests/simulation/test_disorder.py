@@ -191,12 +191,15 @@ async def _fetch_parents(system: System) -> None:
         waiting = await system.value(
             """
             WITH aged AS (
-                UPDATE webhook_events SET created_at = now() - interval '70 seconds', not_before = now()
+                UPDATE webhook_events SET not_before = now()
                 WHERE id IN (
                     SELECT id FROM webhook_events
                     WHERE state = 'pending' AND not_before < 'infinity' AND error_message LIKE 'ParentMissing%'
                         AND error_message NOT LIKE '%being fetched' FOR UPDATE SKIP LOCKED
-                ) RETURNING 1
+                ) RETURNING id
+            ), since AS (
+                UPDATE webhook_parked_objects SET since = now() - interval '70 seconds'
+                WHERE event_id IN (SELECT id FROM aged)
             )
             SELECT (SELECT count(*) FROM aged) + (SELECT count(*) FROM webhook_events WHERE state = 'pending')
             """
