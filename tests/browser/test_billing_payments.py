@@ -4,7 +4,7 @@ from playwright.async_api import Route, expect
 
 from browser.billing import Billing, Catalogue, customer, fail_renewal
 from browser.checkout import taken
-from browser.watching import AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
+from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
 from subscribing import post
 from system import System, unique
 
@@ -84,7 +84,7 @@ async def test_a_reload_in_the_middle_of_paying(system: System, open_page: OpenP
     assert await taken(system, user) == [900, 900]
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_card_is_added_made_the_default_and_the_old_one_removed(
     system: System, open_page: OpenPage, prices: Catalogue, size: str
 ) -> None:

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from browser.billing import Billing, Catalogue, customer
 from browser.checkout import taken
-from browser.watching import AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
+from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
 from subscribing import SECURE_CARD, SLOW_CARD, post, promotion_code
 from system import System, unique
 
@@ -190,7 +190,7 @@ async def test_a_change_that_the_bank_asks_about(system: System, open_page: Open
     assert await taken(system, user) == [900, 28100]
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_canceled_with_a_reason_and_taken_back(
     system: System, open_page: OpenPage, prices: Catalogue, size: str
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Request, Route, expect
 
 from browser.checkout import CARDS, Checkout, make_session, payments_of, shop, taken
-from browser.watching import AT_EACH_WIDTH, OpenPage, Recorder, Watch, check_at_each_width, check_page
+from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Recorder, Watch, check_at_each_width, check_page
 from subscribing import post
 from system import System, unique
 
@@ -118,7 +118,7 @@ async def test_a_slow_payment_is_on_its_way(system: System, open_page: OpenPage,
     assert await payments_of(system, user) == ["processing"]
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_double_click_and_another_tab_are_one_payment(
     system: System, open_page: OpenPage, watch: Watch, size: str
 ) -> None:
@@ -136,7 +136,7 @@ async def test_a_double_click_and_another_tab_are_one_payment(
     assert await taken(system, user) == [1050]
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_reload_in_the_middle_and_the_back_button(system: System, open_page: OpenPage, size: str) -> None:
     checkout, user = await ready(system, open_page, size, success_url=SUCCESS)
     page = checkout.page
@@ -158,7 +158,7 @@ async def test_a_reload_in_the_middle_and_the_back_button(system: System, open_p
     assert await taken(system, user) == [1050]
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_line_that_breaks_at_every_moment(system: System, open_page: OpenPage, watch: Watch, size: str) -> None:
     checkout, user = await ready(system, open_page, size)
     watch.expect("ERR_CONNECTION_REFUSED|ERR_FAILED")
@@ -186,7 +186,7 @@ async def test_a_line_that_breaks_at_every_moment(system: System, open_page: Ope
     assert await taken(system, user) == [1050]
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_what_cannot_be_paid_says_so(system: System, open_page: OpenPage, watch: Watch, size: str) -> None:
     user = unique("buyer")
     session = await make_session(system, user=user, cancel_url="http://shop.test/cart")

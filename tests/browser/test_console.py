@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from browser.console import sign_in
-from browser.watching import AT_EACH_WIDTH, SIZES, OpenPage, Watch, check_page
+from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, SIZES, OpenPage, Watch, check_page
 from subscribing import plan, subscribed
 from system import System, token_for
 
@@ -58,7 +58,7 @@ async def test_a_failed_payment_is_found_and_why(shop: System, open_page: OpenPa
     await expect(page.get_by_role("heading", level=1)).to_have_text("$99.00")
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_refund_is_made_once(shop: System, open_page: OpenPage, size: str, watch: Watch) -> None:
     watch.expect("status of 422")
     paid = (await shop.pay(amount=3000, user="ada")).body

@@ -7,13 +7,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, Request, expect
 
-from browser.watching import SIZES, OpenPage, Watch, check_at_each_width, check_page, weight_of
+from browser.watching import AT_A_WIDTH, OpenPage, Watch, check_at_each_width, check_page, weight_of
 from contract.harness import NO_REDIRECTS, Box, Receiver, running_box, running_receiver
-from system import LONG
 from tallystick.sandbox.pages import dashboard_clock
-
-# A long run plays the stories in both widths.
-AT_A_WIDTH = pytest.mark.parametrize("size", list(SIZES) if LONG else ["phone"])
 
 
 @pytest.fixture(scope="module")

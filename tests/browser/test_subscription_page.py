@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Request, Route, expect
 
 from browser.checkout import Checkout, make_subscription_session, shop, taken
-from browser.watching import AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
+from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
 from subscribing import at_stripe, plan, post, subscribed
 from system import System, unique
 
@@ -63,7 +63,7 @@ async def test_a_trial_saves_a_card_and_charges_nothing(system: System, open_pag
     await check_page(page)
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_decline_after_decline_and_then_it_is_paid(system: System, open_page: OpenPage, size: str) -> None:
     checkout, user = await ready(system, open_page, size)
     await expect(checkout.button).to_have_text("Subscribe and pay $15.00")

@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import ConsoleMessage, Frame, Page
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from system import LONG
 from tallystick.core.checks import holds_card_number
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
 
 SIZES = {"desktop": (1200, 800), "phone": (390, 844)}
 AT_EACH_WIDTH = pytest.mark.parametrize("size", list(SIZES))
+AT_A_WIDTH = pytest.mark.parametrize("size", list(SIZES) if LONG else ["phone"])
+"""A story that is not about how the page looks: a long run plays it in both."""
 
 OpenPage = Callable[..., Awaitable[Page]]
 """Opens a page: `await open_page("phone", dark=True, locale="de")`; what it logs is watched until the test ends."""
