@@ -134,7 +134,7 @@ class EventProcessor:
             while not stop.is_set():
                 started = await self._start_lanes(busy, wake)
                 idle_s = _POLL_LEAST_S if started or busy else min(idle_s * 2, _POLL_MOST_S)
-                await pause(_LOOK_S if busy else idle_s, stop, wake)
+                await pause(_LOOK_S if started else idle_s, stop, wake)
         finally:
             stop.set()
             tasks = [*busy, listener]

@@ -171,6 +171,33 @@ async def test_an_idle_worker_costs_about_one_query_in_two_seconds(inbox: Inbox)
     await counted.close()
 
 
+async def test_while_a_batch_takes_its_time_nobody_hammers_the_database(inbox: Inbox) -> None:
+    counted = await Database.connect(inbox.url, size=6)
+    inside, go_on, looks = asyncio.Event(), asyncio.Event(), 0
+    plain: Callable[[], AbstractAsyncContextManager[Any]] = counted.connection
+
+    def connection() -> AbstractAsyncContextManager[Any]:
+        nonlocal looks
+        looks += 1
+        return plain()
+
+    async def record(tx: Transaction, facts: Sequence[Any]) -> None:
+        inside.set()
+        await go_on.wait()
+        await apply_facts(tx, facts)
+
+    counted.connection = connection  # type: ignore[method-assign]
+    inbox.registry.register(FAILS, to_facts, record)
+    async with running(inbox.processor(counted)):
+        await inbox.deliver(make_event(FAILS, "pi_1"))
+        await inside.wait()
+        before = looks
+        await asyncio.sleep(1)
+        assert looks - before <= 30
+        go_on.set()
+    await counted.close()
+
+
 async def test_a_worker_is_woken_by_the_arrival(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tallystick.webhooks.processor._POLL_LEAST_S", 60)
     monkeypatch.setattr("tallystick.webhooks.processor._POLL_MOST_S", 60)
