@@ -94,11 +94,14 @@ class InstallationService:
     async def admit(self) -> None:
         """`verify` at a start, which depends on neither Stripe nor the database being there within a few seconds.
 
-        Raises WrongInstallation.
+        Raises WrongInstallation, and asyncpg's InvalidAuthorizationSpecificationError where the database refuses its
+        role or password: a setting is wrong then, whatever it is later.
         """
         try:
             async with asyncio.timeout(_ADMIT_S):
                 await self.verify()
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            raise
         except (GatewayError, asyncpg.UndefinedTableError, *WEATHER) as error:
             log.warning("installation.unverified", error=type(error).__name__)
 

@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
@@ -51,6 +52,12 @@ async def test_settings_of_another_installation_are_refused(make_database: MakeD
         async with parts_of(system, stripe_secret_key=SecretStr("sk_live_1")) as parts:
             with pytest.raises(WrongInstallation, match="test data"):
                 await parts.reconciling.installation.verify()
+
+        # While it runs a refusal by the database passes; at a start it is a setting that is wrong.
+        refused = system.settings.database_url.get_secret_value().replace("//", "//nobody", 1)
+        async with parts_of(system, database_url=SecretStr(refused)) as parts:
+            with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+                await parts.reconciling.installation.admit()
 
         # Another account, as another key would show it.
         await system.sandbox("POST", "/_sandbox/reset")
