@@ -277,14 +277,11 @@ async def test_whom_the_caller_does_not_follow_nobody_follows(system: System) ->
 
 
 def test_lines_of_the_log_name_their_span(capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        configure_logging("info", "json", "tests")
-        with traced_by(Engine(InMemorySpanExporter(), "tests")), span("one"):
-            structlog.get_logger().info("inside")
-            mark = here()
-        structlog.get_logger().info("outside")
-    finally:
-        configure_logging("error", "json", "tests")
+    configure_logging("info", "json", "tests")
+    with traced_by(Engine(InMemorySpanExporter(), "tests")), span("one"):
+        structlog.get_logger().info("inside")
+        mark = here()
+    structlog.get_logger().info("outside")
     inside, outside = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert mark is not None
     assert (inside["trace_id"], inside["span_id"]) == (mark[:16].hex(), mark[16:24].hex())
