@@ -220,11 +220,13 @@ class World:
         return False
 
     def _go_to_what_is_near(self) -> bool:
-        """Go to a due moment of Stripe that belongs to what is going on: a settled refund, a dispute."""
+        """Go to a due moment of Stripe that belongs to what is going on (a settled refund, a dispute), or has come by
+        itself just now; False where there is none."""
         at = self.engine.next_job_at()
-        return (
-            at is not None and at - self.engine.clock.exact() < _NEAR_S and self.leap(datetime.fromtimestamp(at, UTC))
-        )
+        if at is None or at - self.engine.clock.exact() >= _NEAR_S:
+            return False
+        self.leap(datetime.fromtimestamp(at, UTC))
+        return True
 
     async def unrest(self) -> str:
         """What is under way or due, by name."""
