@@ -4,8 +4,9 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,12 +14,15 @@ import pytest_asyncio
 
 from simulation.report import LONG, tell
 from tallystick.invariants.checks import INVARIANTS
+from tallystick.platform.database import Database
 from tallystick.simulation.campaign import Campaign, parse_seeds
 from tallystick.simulation.canaries import CANARIES, Bug
+from tallystick.simulation.checks import Checker, Failure
 from tallystick.simulation.databases import Databases
 from tallystick.simulation.faults import FAULTS
 from tallystick.simulation.play import Outcome, play
 from tallystick.simulation.shrink import shortest
+from tallystick.simulation.starting import living
 from tallystick.simulation.story import QUIET, Step, Story, draw, load, save
 
 SEEDS = [7, 17, 20231016, None, None] if LONG else [7, None]
@@ -60,6 +64,35 @@ async def test_a_planted_bug_is_found(databases: Databases, bug: Bug) -> None:
     if bug.found_by not in {one.name for one in outcome.failures}:
         show(outcome)
     assert bug.found_by in {one.name for one in outcome.failures}
+
+
+@pytest.mark.parametrize("moves", [True, False])
+async def test_what_moved_during_the_look_is_looked_at_again(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, moves: bool
+) -> None:
+    """A due moment of Stripe that comes between two readings is nobody's fault; a difference that stays is one."""
+    url, looks, compare = await databases.make(), [0], Checker._mirror
+    different = Failure("the mirror is Stripe", ("they differ",))
+
+    async def differs_once(checker: Checker, lists: Callable[[str], Awaitable[dict[str, Any]]]) -> list[Failure]:
+        looks[0] += 1
+        if looks[0] > 1:
+            return await compare(checker, lists)
+        if moves:
+            next_at = await checker.world.next_moment(own=True)
+            assert next_at is not None
+            checker.world.leap(next_at)
+        return [different]
+
+    monkeypatch.setattr(Checker, "_mirror", differs_once)
+    async with living(draw(7, 1).setting, url) as world:
+        database = await Database.connect(url, size=2, name="simulator")
+        try:
+            found = await Checker(world, database).at_quiet()
+        finally:
+            await database.close()
+    await databases.drop(url)
+    assert (found, looks[0]) == (([], 2) if moves else ([different], 1))
 
 
 def test_each_check_has_its_canary() -> None:

@@ -62,10 +62,10 @@ class Checker:
         for _ in range(_LOOKS):
             restless = await self._rest(last=last)
             accidents += self._accidents()
-            self._rested_at, before = self.world.timeline.now(), self.world.engine.commits
+            self._rested_at, next_at = self.world.timeline.now(), await self.world.next_moment(own=True)
             found = await self._all(since, restless)
-            # Time runs on, and a due moment of Stripe may come while it is looked at: no one moment was compared then.
-            if restless or not found or self.world.engine.commits == before:
+            # Time runs on: where something fell due while it was looked at, no one moment was compared.
+            if restless or not found or next_at is None or next_at > self.world.timeline.now():
                 break
         return accidents + found
 

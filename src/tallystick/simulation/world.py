@@ -256,7 +256,7 @@ class World:
         while True:
             await self._hands_free()
             await tend_endpoint(self)
-            moment = await self._next_moment(own=punctual)
+            moment = await self.next_moment(own=punctual)
             if moment is None or moment > target:
                 break
             self.leap(moment)
@@ -290,7 +290,8 @@ class World:
             await asyncio.sleep(0.002)
             self.sandbox.deliverer.pump()
 
-    async def _next_moment(self, *, own: bool) -> datetime | None:
+    async def next_moment(self, *, own: bool) -> datetime | None:
+        """When something falls due next at Stripe, or, `own`, in the application; None where nothing ever does."""
         unix = [at for at in (self.engine.next_job_at(), self.sandbox.deliverer.next_due()) if at is not None]
         moments = [datetime.fromtimestamp(at, UTC) for at in unix]
         if own:
