@@ -15,7 +15,8 @@ help: ## Show this list
 up: setup ## Run it all on this machine (ARGS="--port 8001 --data-dir /tmp/other")
 	@exec $(BIN)/tallystick dev $(ARGS)
 
-test: setup-test lint types pytest ## Check everything: format, lint, types, imports, tests
+test: setup-test lint ## Check everything: format, lint, types, imports, tests
+	@$(MAKE) --no-print-directory -j 2 types pytest
 
 test-all: test ## The same, then the long simulations and PostgreSQL 15 (an hour at most)
 	@sh scripts/test-all.sh

@@ -66,8 +66,9 @@ def _licence(package: Distribution) -> str:
     classified = [
         line.rpartition(" :: ")[2] for line in told.get_all("Classifier") or () if line.startswith("License ::")
     ]
-    written = (told.get("License") or "").strip().splitlines()
-    return told.get("License-Expression") or ", ".join(classified) or (written[0][:60] if written else "not told")
+    expression = next(iter(told.get_all("License-Expression") or ()), "")
+    written = next(iter(told.get_all("License") or ()), "").strip().splitlines()
+    return expression or ", ".join(classified) or (written[0][:60] if written else "not told")
 
 
 def main(arguments: Sequence[str]) -> int:

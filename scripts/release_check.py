@@ -138,17 +138,19 @@ def build(root: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def migrations() -> dict[str, str]:
-    """The hash of each migration's SQL, by revision."""
+    """The hash of whatever each migration has done (its SQL, indexes built concurrently, back-fills), by revision."""
     package = importlib.import_module("tallystick.migrations.versions")
     hashes = {}
     for path in sorted(Path(next(iter(package.__path__))).glob("[0-9]*.py")):
         module = importlib.import_module(f"tallystick.migrations.versions.{path.stem}")
-        hashes[str(module.revision)] = hashlib.sha256(module.SQL.encode()).hexdigest()
+        filled = [f"{name}: {sql}" for name, sql in getattr(module, "BACKFILLS", {}).items()]
+        done = "\n".join([module.SQL, *getattr(module, "CONCURRENT", ()), *filled])
+        hashes[str(module.revision)] = hashlib.sha256(done.encode()).hexdigest()
     return hashes
 
 
 def freeze(root: Path) -> None:
-    """Note the SQL of all migrations as released."""
+    """Note all migrations as released."""
     lines = [f"{revision} {digest}\n" for revision, digest in migrations().items()]
     (root / FROZEN).write_text("".join(lines), encoding="utf-8")
 

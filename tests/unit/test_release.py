@@ -1,5 +1,6 @@
 """What a release is held to: the checks of `scripts/release_check.py`, on this tree and on trees that are wrong."""
 
+import importlib
 import importlib.util
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ def _load() -> Any:
 
 
 release = _load()
+EIGHTH = "tallystick.migrations.versions.0008_installation"
 FILES = (
     "pyproject.toml",
     "CHANGELOG.md",
@@ -116,6 +118,23 @@ def test_what_is_wrong_is_told(tree: Path, check: str, wrong: Callable[[Path], N
     wrong(tree)
     problems = list(release.CHECKS[check](tree))
     assert any(told in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("CONCURRENT", ("CREATE INDEX CONCURRENTLY more ON users (email)",)),
+        ("BACKFILLS", {"users.more": "WITH some AS (SELECT id FROM users LIMIT $1 FOR UPDATE) SELECT"}),
+    ],
+)
+def test_what_a_migration_does_beside_its_sql_is_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, more: object
+) -> None:
+    before = release.migrations()
+    monkeypatch.setattr(importlib.import_module(EIGHTH), name, more, raising=False)
+    changed = {revision for revision, digest in release.migrations().items() if before[revision] != digest}
+    assert changed == {"0008"}
+    assert next(iter(release.check_migrations(ROOT))) == "migration 0008: was released and is changed"
 
 
 def test_a_tag_of_another_commit_and_changes_that_are_not_committed_are_told(tree: Path) -> None:
