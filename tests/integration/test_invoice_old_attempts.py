@@ -39,7 +39,7 @@ async def test_found_or_given_up(system: System) -> None:
         await break_line(system, write, "before" if write is lost else "after", "cut")
         assert (await write.send(system)).status == 202
     await mend(system)
-    old = "UPDATE attempts SET sent_at = sent_at - interval '11 minutes', lease_until = now() - interval '1 second' "
+    old = "UPDATE attempts SET sent_at = sent_at - interval '15 minutes', lease_until = now() - interval '1 second' "
     await system.fetch(f"{old} WHERE state = 'unknown'")
     seen = [await posts(system, write) for write in sent]
     system.start_worker()

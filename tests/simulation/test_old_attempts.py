@@ -1,4 +1,4 @@
-"""An attempt of which nobody knows for ten minutes is never sent again, only looked for: found, or given up."""
+"""An attempt of which nobody knows for ten minutes is never sent again, only looked for: found, or at last given up."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,14 +39,14 @@ async def system(make_database: MakeDatabase) -> AsyncIterator[System]:
 
 
 async def leave_unknown(system: System, sent: list[Write], when: str) -> list[int]:
-    """Send over a broken line, let eleven minutes pass, and mend it; how many POSTs Stripe has seen of each."""
+    """Send over a broken line, let a quarter of an hour pass, and mend it; how many POSTs Stripe has seen of each."""
     for write in sent:
         await break_line(system, write, when, "cut")
         assert (await write.send(system)).status == 202, write.name
     await mend(system)
     await system.fetch(
         """
-        UPDATE attempts SET sent_at = sent_at - interval '11 minutes', lease_until = now() - interval '1 second'
+        UPDATE attempts SET sent_at = sent_at - interval '15 minutes', lease_until = now() - interval '1 second'
         WHERE state = 'unknown'
         """
     )
@@ -209,6 +209,36 @@ async def test_whoever_stood_still_for_a_day_on_the_way_to_the_line_does_not_sen
     monkeypatch.undo()
     assert await write.effects(system) == 0
     assert await posts(system, write) == before
+
+
+async def test_nobody_gives_up_what_may_still_leave(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sender stands still for twelve minutes just before the line; another finds nothing at Stripe meanwhile."""
+    write, wall, stood = await prepared(system, "create"), SharedClock.wall, False
+    before = await posts(system, write)
+
+    async def stand_still(point: Point) -> None:
+        nonlocal stood
+        if stood or point != "stripe.before":
+            return
+        stood = True
+        monkeypatch.setattr(SharedClock, "wall", lambda clock: wall(clock) + timedelta(minutes=12))
+        await hurry(system)
+        system.start_worker()
+        async with asyncio.timeout(20):
+            while await system.value("SELECT count(*) FROM attempts WHERE looks > 0 AND state <> 'succeeded'") == 0:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        await system.stop_workers()
+
+    with listening(stand_still):
+        answer = await write.send(system)
+    assert (answer.status, await ended(system, write)) == (202, "unknown")
+    assert (await write.effects(system), await posts(system, write)) == (0, before)
+    monkeypatch.setattr(SharedClock, "wall", lambda clock: wall(clock) + timedelta(minutes=15))
+    await hurry(system)
+    system.start_worker()
+    assert (await repeat_until_final(system, write)).code == "ATTEMPT_ABANDONED"
+    assert await write.effects(system) == 0
 
 
 async def test_whoever_was_overtaken_on_the_way_does_not_say_that_nothing_happened(system: System) -> None:

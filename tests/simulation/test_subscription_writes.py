@@ -106,7 +106,7 @@ async def test_one_of_which_nobody_knows_for_ten_minutes(system: System, when: s
     await mend(system)
     await system.fetch(
         """
-        UPDATE attempts SET sent_at = sent_at - interval '11 minutes', lease_until = now() - interval '1 second'
+        UPDATE attempts SET sent_at = sent_at - interval '15 minutes', lease_until = now() - interval '1 second'
         WHERE state = 'unknown'
         """
     )

@@ -2,7 +2,8 @@
 
 (1) One transaction claims the idempotency key and stores the attempt. (2) It is sent, with no transaction open.
 (3) One transaction records its outcome and stores the answer. An attempt left behind by a crash, or whose outcome is
-unknown, is repeated with the same key for ten minutes, and after that only looked for.
+unknown, is repeated with the same key for ten minutes, and after that only looked for. It is given up by a look that
+began when nothing could leave any more.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from tallystick.platform.work import backoff, pause
 from tallystick.stripe_gateway.errors import (
     GatewayDeclined,
     GatewayError,
+    GatewayKeyUsed,
     GatewayOutcomeUnknown,
     GatewayRejected,
     GatewayUnavailable,
@@ -42,7 +44,10 @@ log = structlog.get_logger()
 
 REPEAT_WITHIN = timedelta(minutes=10)
 # With the tries of a call and its turn in the rate budget; far less than the day for which Stripe keeps a key.
-_LEAVE_WITHIN = timedelta(minutes=15)
+_LEAVE_WITHIN = timedelta(minutes=11)
+# Whoever stood still on the way to the line sends nothing any more, what is on the line has arrived, and clocks may
+# differ. Less than the quarter of an hour for which reconcile takes an attempt for being under way.
+GIVE_UP_AFTER = timedelta(minutes=14)
 _STRIPE_KEY = "tallystick-"
 _STRIPE_KEY_LENGTH = len(_STRIPE_KEY) + 64
 _WAIT_S = 10.0
@@ -344,13 +349,15 @@ class AttemptService:
         return len(due)
 
     async def _settle_open(self, attempt: Attempt) -> None:
+        age = self._clock.wall() - attempt.sent_at
         async with self._stripe.background():
-            if self._clock.wall() - attempt.sent_at <= REPEAT_WITHIN:
-                outcome: Outcome | None = await self.send(attempt)
-            else:
+            outcome = await self.send(attempt) if age <= REPEAT_WITHIN else None
+            if outcome is None or isinstance(outcome, GatewayKeyUsed):
                 outcome = await self._look(attempt)
-        if outcome is None:
+        if outcome is None and age > GIVE_UP_AFTER:
             await self._abandon(attempt)
+        elif outcome is None:
+            await self._postpone(attempt)
         elif isinstance(outcome, GatewayOutcomeUnknown) or _never_happened(outcome):
             # That this try did not get through says nothing about the first.
             await self._postpone(attempt)

@@ -219,6 +219,9 @@ class _Run:
 
         story = outcome.story
         if self._shrink:
+            # Not every failure comes again: what was seen is said first.
+            for failure in outcome.failures:
+                self._say(f"does not hold: {failure}")
             self._say("looking for the shortest story that still fails …")
             at = outcome.failed_at
             begun = story.only([step for step in story.steps if at is None or step.number <= at])

@@ -103,12 +103,19 @@ class UserRepository:
         )
         return first
 
-    async def set_customer(self, tx: Transaction, user_id: UUID, stripe_customer_id: str, now: datetime) -> None:
+    async def set_customer(
+        self, tx: Transaction, user_id: UUID, stripe_customer_id: str, now: datetime, *, generation: int | None = None
+    ) -> None:
+        """Make it the customer of a user who has none; nothing happens if a `generation` is named that has ended."""
         await tx.execute(
-            "UPDATE users SET stripe_customer_id = $2, updated_at = $3 WHERE id = $1 AND stripe_customer_id IS NULL",
+            """
+            UPDATE users SET stripe_customer_id = $2, updated_at = $3
+            WHERE id = $1 AND stripe_customer_id IS NULL AND customer_generation = coalesce($4, customer_generation)
+            """,
             user_id,
             stripe_customer_id,
             now,
+            generation,
         )
 
     async def forget_customer(self, tx: Transaction, stripe_customer_id: str, now: datetime) -> None:

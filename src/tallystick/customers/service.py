@@ -18,6 +18,7 @@ from tallystick.platform.database import Database, Transaction
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import Retry, WorkItem
 from tallystick.stripe_gateway.errors import GatewayError
+from tallystick.stripe_gateway.leaving import leaving_while
 from tallystick.stripe_gateway.objects import Answer, Customer
 from tallystick.stripe_gateway.ordering import Source
 from tallystick.stripe_gateway.service import StripeService
@@ -220,13 +221,14 @@ class StripeCustomerService:
         raise Unavailable(retry_after_s=1)
 
     async def _make(self, user: User) -> str | None:
-        """The customer of the user's generation; None if it was deleted, which ends the generation."""
+        """The customer of the user's generation; None if it was deleted, or the generation has ended."""
         async with self._database.transaction() as tx:
             first_asked = await self._users.note_customer_request(tx, user.id, self._clock.wall())
         found = await self._search(user) if self._clock.wall() - first_asked > _KEY_PROTECTS else None
         if found is None:
             key = _key("customer", self._installation, user.external_id, str(user.generation))
-            answer = await self._stripe.create_customer({"metadata": self._metadata(user)}, key)
+            with leaving_while(lambda: self._clock.wall() - first_asked <= _KEY_PROTECTS):
+                answer = await self._stripe.create_customer({"metadata": self._metadata(user)}, key)
             if answer.at is None:
                 found = answer.value.id
         if found is not None:
@@ -238,11 +240,12 @@ class StripeCustomerService:
             if customer.deleted:
                 await self._users.end_generation(tx, user.id, user.generation, self._clock.now())
                 return None
-            await self._users.set_customer(tx, user.id, customer.id, self._clock.now())
-            return (await self._users.get(tx, user.id)).stripe_customer_id or customer.id
+            # While we stood still it may have been made known by another, deleted, and forgotten again.
+            await self._users.set_customer(tx, user.id, customer.id, self._clock.now(), generation=user.generation)
+            return (await self._users.get(tx, user.id)).stripe_customer_id
 
         kept = await self._database.run(record)
-        if kept is not None:
+        if kept == customer.id:
             await self._send_email_address(user, customer.id)
         return kept
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from tallystick.attempts.errors import OperationInProgress
+from tallystick.attempts.errors import IdempotencyKeyExpired, OperationInProgress
 from tallystick.attempts.models import SECRET_OF, Attempt, Settled
 from tallystick.attempts.service import AttemptService
 from tallystick.core.clock import Clock
@@ -164,7 +164,7 @@ class StripePaymentService:
         """Refund a payment, whole or in part, several times up to what was captured.
 
         Raises:
-            NotFound, PaymentNotRefundable, RefundExceedsRemaining: nothing was sent.
+            NotFound, PaymentNotRefundable, RefundExceedsRemaining, IdempotencyKeyExpired: nothing was sent.
         """
         payment = await self._writable(actor, payment_id)
         check_metadata(wanted.metadata)
@@ -176,6 +176,9 @@ class StripePaymentService:
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
             row = await self._locked(tx, payment.id)
             refund = await REFUNDS.find(tx, refund_id)
+            if refund is not None and (refund.payment_id != row.id or refund.stripe_refund_id is None):
+                # The key was forgotten here, and another refund was asked for under it.
+                raise IdempotencyKeyExpired(field="Idempotency-Key", refund_id=str(refund.id))
             if refund is None:
                 amount = await self._refundable(tx, row, wanted.amount)
                 refund = self._drafts.refund(row, refund_id, amount, wanted, self._clock.now())

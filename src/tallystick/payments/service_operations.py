@@ -23,6 +23,9 @@ from tallystick.webhooks.service import StripeWebhookService
 
 __all__ = ["payment_operations"]
 
+# A database that was restored may repeat what Stripe has done while it still knows the key.
+_LOOK_BACK = timedelta(days=2)
+
 
 def payment_operations(
     clock: Clock,
@@ -115,7 +118,7 @@ class _IntentOperation:
         for event in await self._webhooks.find_by_request_key(attempt.stripe_idempotency_key):
             if str(event.object.get("id", "")).startswith("pi_"):
                 return str(event.object["id"])
-        since = to_unix(attempt.sent_at - timedelta(hours=1))
+        since = to_unix(attempt.sent_at - _LOOK_BACK)
         customer = str(attempt.request["params"].get("customer", ""))
         for intent in await self._stripe.list_payment_intents(customer, created_from=since):
             if intent.metadata.get(META_PAYMENT) == str(attempt.subject_id):

@@ -4,7 +4,14 @@ from datetime import datetime
 
 from tallystick.stripe_gateway.objects import PaymentIntent
 
-__all__ = ["GatewayDeclined", "GatewayError", "GatewayOutcomeUnknown", "GatewayRejected", "GatewayUnavailable"]
+__all__ = [
+    "GatewayDeclined",
+    "GatewayError",
+    "GatewayKeyUsed",
+    "GatewayOutcomeUnknown",
+    "GatewayRejected",
+    "GatewayUnavailable",
+]
 
 
 class GatewayError(Exception):
@@ -76,3 +83,11 @@ class GatewayUnavailable(GatewayError):
 
 class GatewayOutcomeUnknown(GatewayError):
     """It may have happened: the line broke after sending, time ran out, or Stripe failed inside (5xx)."""
+
+
+class GatewayKeyUsed(GatewayOutcomeUnknown):
+    """This sending did nothing, as another request began under its key before, with other parameters.
+
+    Stripe answers 400 with the type `idempotency_error` (docs.stripe.com/api/idempotent_requests). What that one did is
+    to be looked for: a database that was restored has forgotten it, or another version wrote its parameters otherwise.
+    """

@@ -11,6 +11,7 @@ from tallystick.platform.tracing import Span, Value, span, tracing
 from tallystick.stripe_gateway.errors import (
     GatewayDeclined,
     GatewayError,
+    GatewayKeyUsed,
     GatewayOutcomeUnknown,
     GatewayRejected,
     GatewayUnavailable,
@@ -23,6 +24,7 @@ _OUTCOMES: Mapping[type[GatewayError], str] = {
     GatewayRejected: "rejected",
     GatewayUnavailable: "unavailable",
     GatewayOutcomeUnknown: "unknown",
+    GatewayKeyUsed: "unknown",
 }
 
 

@@ -23,6 +23,7 @@ from tallystick.stripe_gateway import translate
 from tallystick.stripe_gateway.errors import (
     GatewayDeclined,
     GatewayError,
+    GatewayKeyUsed,
     GatewayOutcomeUnknown,
     GatewayRejected,
     GatewayUnavailable,
@@ -385,6 +386,8 @@ def _classify(error: stripe.StripeError) -> GatewayError:
         )
     if isinstance(error, stripe.RateLimitError) or status == _TOO_MANY:
         return GatewayUnavailable("Stripe's rate limit", request_id=request_id)
+    if status == 400 and body.get("type") == "idempotency_error":
+        return GatewayKeyUsed("the key was used with other parameters", request_id=request_id)
     if status in (400, 401, 403, 404) and body:
         return GatewayRejected(
             str(body.get("message") or "rejected"),
