@@ -29,6 +29,8 @@ PRODUCTION = {
         ({"HSTS_MAX_AGE_S": "0"}, "browsers are not told"),
         ({"RATE_LIMIT_READS": "0", "RATE_LIMIT_BAD_TOKENS": "0"}, "RATE_LIMIT_READS, RATE_LIMIT_BAD_TOKENS=0"),
         ({"CORS_ORIGINS": "http://shop.acme.test"}, "CORS_ORIGINS holds http://shop.acme.test"),
+        ({"CORS_ORIGINS": "https://shop.acme.test"}, None),
+        ({"CORS_ORIGINS": "https://shop.acme.test", "USER_TOKENS": "server"}, "trusts these with refunds"),
     ],
 )
 async def test_what_is_said_of_the_door(changes: dict[str, str], found: str | None) -> None:

@@ -52,6 +52,7 @@ class StripeCustomerService:
         self._database = database
         self._clock = clock
         self._installation = settings.installation_id
+        self._buyers_hold_tokens = settings.buyers_hold_tokens
         self._stripe = stripe
         self._users = users
         self._customers = customers
@@ -80,7 +81,8 @@ class StripeCustomerService:
         if on_behalf_of and on_behalf_of != identity.subject:
             raise Forbidden("Only the role service may act for another user.", field="Tallystick-User")
         user_id = await self._user_id(identity.subject, identity.email, identity.locale)
-        return Actor(user_id, identity.subject, identity.roles)
+        shop = bool(identity.roles & {"admin", "support"})
+        return Actor(user_id, identity.subject, identity.roles, buyer=self._buyers_hold_tokens and not shop)
 
     async def _user_id(self, external_id: str, email: str | None, locale: str | None) -> UUID:
         known = self._seen.get(external_id)

@@ -102,6 +102,10 @@ class SettingsChecks:
             (bool(wide), f"TRUSTED_PROXIES holds {', '.join(wide)}: whoever is there can claim any address"),
             (settings.secure and not settings.hsts_max_age_s, "HSTS_MAX_AGE_S=0: browsers are not told to use HTTPS"),
             (production and bool(off), f"{', '.join(off)}=0: no limit"),
+            (
+                bool(settings.cors_origins) and not settings.buyers_hold_tokens,
+                "CORS_ORIGINS lets pages send the tokens of users, and USER_TOKENS=server trusts these with refunds",
+            ),
             (production and bool(plain), f"CORS_ORIGINS holds {', '.join(plain)}, which anybody on the way can change"),
         )
 

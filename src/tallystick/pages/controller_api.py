@@ -38,6 +38,10 @@ class CheckoutController:
             request: Request, who: actor, body: CreateCheckoutSession, key: IdempotencyKey = None
         ) -> Response:
             """Make a page on which the customer pays, once. Send the customer to its `url`."""
+            if body.amount is not None:
+                who.require_shop("What a payment amounts to", "amount")
+            if body.trial_period_days:
+                who.require_shop("A trial", "trial_period_days")
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
             settled = await service.create(who, sent, CheckoutRequest(**body.model_dump()))
             url = await service.link(UUID(str(settled.body["id"])))

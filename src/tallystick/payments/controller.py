@@ -84,6 +84,7 @@ class PaymentController:
         @post(_BASE, status_code=201, response_model=PaymentView, responses=_WRITTEN)
         async def create_payment_intent(request: Request, who: actor, body: CreatePayment, key: Key = None) -> Response:
             """Create a payment. The `client_secret` in the answer is for Stripe.js in the customer's browser."""
+            who.require_shop("What a payment amounts to")
             wanted = PaymentRequest(**{**body.model_dump(), "currency": body.currency or self._default_currency})
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, self._service.create(who, sent, wanted))
@@ -115,6 +116,7 @@ class PaymentController:
             key: Key = None,
         ) -> Response:
             """Capture an authorised payment, whole or in part."""
+            who.require_shop("What is captured")
             body = body or CapturePayment()
             wanted = CaptureRequest(**body.model_dump())
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
@@ -150,6 +152,7 @@ class PaymentController:
             key: Key = None,
         ) -> Response:
             """Refund a payment, whole or in part, several times up to what was captured."""
+            who.require_shop("What is refunded")
             body = body or CreateRefund()
             wanted = RefundRequest(**body.model_dump())
             sent = idempotent_request(request, f"user:{who.subject}", key, body)

@@ -150,11 +150,14 @@ class StripePaymentService:
 
         Raises:
             NotFound, PaymentNotCancelable, OperationInProgress: nothing was sent.
+            ShopOnly: a buyer would release what is held.
         """
         payment = await self._writable(actor, payment_id)
         params = {} if wanted.reason is None else {"cancellation_reason": wanted.reason}
 
         def check(row: Payment) -> None:
+            if row.stripe_status == "requires_capture":
+                actor.require_shop("What is held")
             if _is_over(row):
                 raise PaymentNotCancelable(f"The payment's status is {row.status}.", payment_status=row.status)
 

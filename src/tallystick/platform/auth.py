@@ -1,6 +1,5 @@
 """Who calls: JWTs checked against a shared secret or a JWKS, and what their role lets them do."""
 
-import asyncio
 import hashlib
 import re
 import time
@@ -10,12 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-from jwt import PyJWKClient
 
 from tallystick.core.errors import Forbidden, Unauthorized
 from tallystick.platform.settings import Settings
+from tallystick.platform.signing_keys import SigningKeys
 
-__all__ = ["LOCALE", "ROLES", "Actor", "Identity", "TokenExpired", "TokenVerifier", "claimed_subject"]
+__all__ = ["LOCALE", "ROLES", "Actor", "Identity", "ShopOnly", "TokenExpired", "TokenVerifier", "claimed_subject"]
 
 ROLES = frozenset({"admin", "support", "service"})
 LOCALE = r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}"
@@ -48,6 +47,8 @@ class Actor:
     user_id: UUID
     subject: str
     roles: frozenset[str]
+    buyer: bool = False
+    """Whether the token may be in the hands of the user that it names (`USER_TOKENS=browser`)."""
 
     @property
     def staff(self) -> bool:
@@ -70,10 +71,23 @@ class Actor:
         if "support" in self.roles and "admin" not in self.roles:
             raise Forbidden("The role support may read but not change anything.")
 
+    def require_shop(self, what: str, field: str | None = None) -> None:
+        """Raise `ShopOnly` where this may be a buyer who decides `what`, which is the shop's: money, or its terms."""
+        if self.buyer:
+            raise ShopOnly(f"{what} is decided by the shop.", field=field)
+
     def require_admin(self) -> None:
         """Raise `Forbidden` unless the caller is an administrator."""
         if "admin" not in self.roles:
             raise Forbidden("This needs the role admin.")
+
+
+class ShopOnly(Forbidden):
+    """A buyer asks for what only the shop decides."""
+
+    code = "SHOP_ONLY"
+    title = "Only the shop decides this"
+    action = "Send it from your server, with a token of the role service; USER_TOKENS says who holds the users' tokens."
 
 
 class TokenExpired(Unauthorized):
@@ -89,12 +103,7 @@ class TokenVerifier:
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
-        # Rotation must be seen soon, a flood of unknown key ids must not reach the issuer: hence the cooldown.
-        self._jwks = (
-            PyJWKClient(settings.jwt_jwks_url, lifespan=600, timeout=5, cooldown_duration=5)
-            if settings.jwt_jwks_url
-            else None
-        )
+        self._keys = SigningKeys(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
         self._roles_claim = settings.jwt_roles_claim
@@ -102,7 +111,10 @@ class TokenVerifier:
         """Of tokens that were found to be valid: whose they are, and until when (Unix time) that may be believed."""
 
     async def verify(self, authorization: str | None) -> Identity:
-        """The identity that the header's value proves; raises `Unauthorized` with no hint at what was wrong inside."""
+        """The identity that the header's value proves.
+
+        Raises `Unauthorized` with no hint at what was wrong inside, and `Unavailable` where the keys cannot be had.
+        """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > 8192:
             raise Unauthorized
@@ -127,9 +139,8 @@ class TokenVerifier:
         algorithm = jwt.get_unverified_header(token).get("alg")
         if algorithm == "HS256" and self._secret is not None:
             return self._decode(token, self._secret, ["HS256"])
-        if algorithm in _ASYMMETRIC and self._jwks is not None:
-            key = await asyncio.to_thread(self._jwks.get_signing_key_from_jwt, token)
-            return self._decode(token, key, list(_ASYMMETRIC))
+        if algorithm in _ASYMMETRIC and self._keys is not None:
+            return self._decode(token, await self._keys.key_of(token), list(_ASYMMETRIC))
         raise jwt.InvalidAlgorithmError
 
     def _decode(self, token: str, key: Any, algorithms: list[str]) -> Mapping[str, Any]:

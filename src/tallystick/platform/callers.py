@@ -28,7 +28,7 @@ class Callers:
         """Hashes of tokens that were right when they came last."""
 
     async def identify(self, scope: Scope, authorization: str | None) -> Identity:
-        """Who calls; raises Unauthorized (TokenExpired), RateLimited."""
+        """Who calls; raises Unauthorized (TokenExpired), RateLimited, Unavailable."""
         token = hashlib.blake2b((authorization or "").encode(), digest_size=16).digest()
         if authorization and token not in self._right:
             self._limits.check("bad_tokens", scope)

@@ -91,6 +91,11 @@ class DoorSettings(BaseModel):
     https_only: bool | None = None
     hsts_max_age_s: int = Field(default=31_536_000, ge=0, le=63_072_000, description="0: the header is not sent")
     cors_origins: Origins = []
+    user_tokens: Literal["server", "browser"] | None = Field(
+        default=None,
+        description="who holds the tokens of users: only your servers, or their browsers too, which decide neither "
+        "amounts, refunds, trials nor prorations then",
+    )
 
     request_body_max_bytes: int = Field(default=64 * 1024, ge=1024, le=10 * 1024 * 1024)
     request_body_timeout_s: float = Field(default=15.0, gt=0, le=300)
@@ -114,6 +119,11 @@ class DoorSettings(BaseModel):
         if self.https_only is not None:
             return self.https_only
         return self.environment == "production" and (self.public_url or "").startswith("https://")
+
+    @property
+    def buyers_hold_tokens(self) -> bool:
+        """Whether the token of a user may be in that user's hands: as set, else where pages of others may send it."""
+        return self.user_tokens == "browser" if self.user_tokens else bool(self.cors_origins)
 
     @property
     def hosts(self) -> frozenset[str] | None:

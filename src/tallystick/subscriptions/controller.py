@@ -84,6 +84,8 @@ class SubscriptionController:
             request: Request, who: actor, body: CreateSubscription, key: Key = None
         ) -> Response:
             """Subscribe. What waits for the customer (a first payment, a card for later) is told with its secret."""
+            if body.trial_period_days:
+                who.require_shop("A trial", "trial_period_days")
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
             return await self._answer(request, sent, service.create(who, sent, CreateRequest(**body.model_dump())))
 
@@ -92,6 +94,10 @@ class SubscriptionController:
             request: Request, who: actor, subscription_id: SubscriptionId, body: UpdateSubscription, key: Key = None
         ) -> Response:
             """Change plan, quantity, payment method, discount or metadata, or undo a cancellation that is to come."""
+            if body.proration_behavior:
+                who.require_shop("How a change is prorated", "proration_behavior")
+            if not body.only_if_paid:
+                who.require_shop("Whether a change waits for its payment", "only_if_paid")
             fields = body.model_dump(exclude_unset=True)
             # An absent promotion code and one that is null are two different wishes.
             sent = replace(idempotent_request(request, f"user:{who.subject}", key, body), body=_json(body))
@@ -138,6 +144,7 @@ class SubscriptionController:
             key: Key = None,
         ) -> Response:
             """Stop collecting; access goes too, unless PAUSED_SUBSCRIPTIONS_KEEP_ACCESS."""
+            who.require_shop("A pause")
             body = body or PauseSubscription()
             sent = idempotent_request(request, f"user:{who.subject}", key, body)
             wanted = PauseRequest(**body.model_dump())
@@ -198,7 +205,9 @@ class SubscriptionController:
         actor = Annotated[Actor, Depends(authenticate)]
 
         @self.router.get(
-            "/{id}/upcoming-invoice", response_model=UpcomingInvoice, responses=problems(401, 404, 409, 422, 500, 503)
+            "/{id}/upcoming-invoice",
+            response_model=UpcomingInvoice,
+            responses=problems(401, 403, 404, 409, 422, 500, 503),
         )
         async def upcoming_invoice(
             who: actor,
@@ -210,6 +219,8 @@ class SubscriptionController:
             when: Literal["now", "period_end"] = "now",
         ) -> Response:
             """What will be billed next; with a change, what it costs now and then, and a token to make just that."""
+            if proration_behavior:
+                who.require_shop("How a change is prorated", "proration_behavior")
             wanted = ChangeRequest(
                 price=price,
                 quantity=quantity,
