@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -15,8 +16,10 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from system import JWT_SECRET, System, free_port, serving, token_for, unique
-from tallystick.core.errors import Unauthorized
+from system import JWT_SECRET, System, free_port, serving, token_for, unique, until
+from tallystick.app import create_app
+from tallystick.core.errors import Unauthorized, Unavailable
+from tallystick.platform import signing_keys
 from tallystick.platform.auth import TokenVerifier
 from tallystick.platform.settings import Settings, load_settings
 
@@ -74,6 +77,25 @@ async def test_another_users_payment_does_not_exist(system: System) -> None:
     assert cursor.status == 422
 
 
+async def test_our_own_id_of_a_user_as_a_subject_opens_nothing_of_theirs(system: System) -> None:
+    ann = unique("ann")
+    await system.pay(user=ann)
+    await system.quiet()
+    ours = str(await system.value("SELECT id FROM users WHERE external_id = $1", ann))
+    assert (await system.call("GET", "/api/me/export", user=ours)).status == 404
+    # Whoever is called so has what is their own.
+    mine = await system.pay(user=ours)
+    assert mine.status == 201, mine.body
+    told = (await system.call("GET", "/api/me/export", user=ours)).body
+    assert (told["user"]["external_id"], [payment["id"] for payment in told["payments"]]) == (ours, [mine.body["id"]])
+    # Staff may name a user by it, where nobody is called so.
+    bob = unique("bob")
+    await system.pay(user=bob)
+    theirs = await system.value("SELECT id FROM users WHERE external_id = $1", bob)
+    staff = await system.call("GET", f"/api/users/{theirs}/export", user="grace", roles=("admin",))
+    assert staff.body["user"]["external_id"] == bob
+
+
 async def test_support_reads_everything_and_changes_nothing(system: System) -> None:
     ann, sue = unique("ann"), unique("sue")
     paid = (await system.pay(user=ann)).body
@@ -128,12 +150,18 @@ class Issuer:
     def __init__(self) -> None:
         self.keys: dict[str, tuple[Any, str]] = {}
         self.fetches = 0
+        self.away = False
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     def add(self, kid: str, key: Any, algorithm: str) -> None:
         self.keys[kid] = (key, algorithm)
 
     async def jwks(self, _: Any) -> JSONResponse:
         self.fetches += 1
+        await self.answering.wait()
+        if self.away:
+            return JSONResponse({}, 502)
         dump: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}
         keys = []
         for kid, (key, algorithm) in self.keys.items():
@@ -165,7 +193,7 @@ async def running_issuer() -> AsyncIterator[tuple[Issuer, Settings]]:
         )
 
 
-async def test_keys_of_three_kinds_are_fetched_once_and_rotation_is_seen() -> None:
+async def test_keys_of_three_kinds_are_fetched_once_and_rotation_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_issuer() as (issuer, settings):
         issuer.add("a", rsa.generate_private_key(65537, 2048), "RS256")
         issuer.add("b", ec.generate_private_key(ec.SECP256R1()), "ES256")
@@ -176,7 +204,7 @@ async def test_keys_of_three_kinds_are_fetched_once_and_rotation_is_seen() -> No
             assert (identity.subject, identity.roles) == ("ann", frozenset({"admin"}))
         assert issuer.fetches == 1
         issuer.add("d", ed25519.Ed25519PrivateKey.generate(), "EdDSA")
-        await asyncio.sleep(5.1)
+        monkeypatch.setattr(signing_keys, "_PAUSE_S", 0.0)
         assert (await verifier.verify(f"Bearer {issuer.token('d')}")).subject == "ann"
         assert issuer.fetches == 2
 
@@ -193,3 +221,92 @@ async def test_a_public_key_is_no_shared_secret_and_unknown_keys_do_not_flood_th
             with pytest.raises(Unauthorized):
                 await verifier.verify(f"Bearer {token}")
         assert issuer.fetches <= 2
+
+
+async def test_keys_that_were_fetched_are_kept_while_the_issuer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_issuer() as (issuer, settings):
+        issuer.add("a", ec.generate_private_key(ec.SECP256R1()), "ES256")
+        verifier = TokenVerifier(settings)
+        await verifier.verify(f"Bearer {issuer.token('a')}")
+        issuer.away = True
+        monkeypatch.setattr(signing_keys, "_FRESH_S", 0.0)
+        monkeypatch.setattr(signing_keys, "_PAUSE_S", 0.0)
+        for number in range(3):
+            assert (
+                await verifier.verify(f"Bearer {issuer.token('a', sub=f'user{number}')}")
+            ).subject == f"user{number}"
+        # A key that came since is not known, and may be right.
+        issuer.add("b", ec.generate_private_key(ec.SECP256R1()), "ES256")
+        with pytest.raises(Unavailable):
+            await verifier.verify(f"Bearer {issuer.token('b')}")
+        with monkeypatch.context() as later:
+            later.setattr(signing_keys, "_KEPT_S", 0.0)
+            with pytest.raises(Unavailable):
+                await verifier.verify(f"Bearer {issuer.token('a', sub='late')}")
+        issuer.away = False
+        for kid in "ab":
+            assert (await verifier.verify(f"Bearer {issuer.token(kid, sub=kid)}")).subject == kid
+
+
+async def test_who_names_a_known_key_does_not_wait_for_an_issuer_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_issuer() as (issuer, settings):
+        issuer.add("a", ec.generate_private_key(ec.SECP256R1()), "ES256")
+        verifier = TokenVerifier(settings)
+        await verifier.verify(f"Bearer {issuer.token('a')}")
+        monkeypatch.setattr(signing_keys, "_FRESH_S", 0.0)
+        monkeypatch.setattr(signing_keys, "_PAUSE_S", 0.0)
+        issuer.answering.clear()
+        asks = asyncio.create_task(verifier.verify(f"Bearer {issuer.token('a', sub='bob')}"))
+        await until(lambda: issuer.fetches == 2, "the issuer is asked")
+        assert (await verifier.verify(f"Bearer {issuer.token('a', sub='eve')}")).subject == "eve"
+        assert not asks.done()
+        issuer.answering.set()
+        assert (await asks).subject == "bob"
+
+
+async def test_an_issuer_that_is_away_is_asked_by_one_of_many_and_not_again_at_once() -> None:
+    async with running_issuer() as (issuer, settings):
+        issuer.add("a", ec.generate_private_key(ec.SECP256R1()), "ES256")
+        issuer.away = True
+        verifier = TokenVerifier(settings)
+        for _ in range(2):
+            tokens = [f"Bearer {issuer.token('a', sub=f'user{number}')}" for number in range(20)]
+            found = await asyncio.gather(*(verifier.verify(token) for token in tokens), return_exceptions=True)
+            assert {type(one) for one in found} == {Unavailable}
+        assert issuer.fetches == 1
+
+
+async def test_a_token_that_names_no_key_asks_nobody() -> None:
+    async with running_issuer() as (issuer, settings):
+        key = ec.generate_private_key(ec.SECP256R1())
+        with pytest.raises(Unauthorized):
+            await TokenVerifier(settings).verify(f"Bearer {jwt.encode({'sub': 'eve'}, key, 'ES256')}")
+        assert issuer.fetches == 0
+
+
+async def test_that_the_issuer_is_away_is_not_held_against_the_caller(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing_keys, "_PAUSE_S", 0.0)
+    async with running_issuer() as (issuer, told):
+        issuer.add("a", ec.generate_private_key(ec.SECP256R1()), "ES256")
+        changed = {"jwt_secret": None, "jwt_jwks_url": told.jwt_jwks_url, "rate_limit_bad_tokens": "2/3600"}
+        settings = Settings.model_validate({**system.settings.model_dump(), **changed})
+        port = free_port()
+
+        async def asked(token: str) -> aiohttp.ClientResponse:
+            headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": "198.51.100.77"}
+            async with system.http.get(f"http://127.0.0.1:{port}/api/payments/history", headers=headers) as answer:
+                await answer.read()
+                return answer
+
+        async with serving(create_app(settings, logs=False), port):
+            issuer.away = True
+            for number in range(5):
+                answer = await asked(issuer.token("a", sub=f"user{number}"))
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+            issuer.away = False
+            assert (await asked(issuer.token("a"))).status == 200
+            stranger = Issuer()
+            stranger.add("x", ec.generate_private_key(ec.SECP256R1()), "ES256")
+            assert [(await asked(stranger.token("x"))).status for _ in range(3)] == [401, 401, 429]

@@ -1,11 +1,13 @@
 """The console's door, and what somebody may try who should not get further: all by requests, without a browser."""
 
 import csv
+import inspect
 import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
+from urllib.parse import urlencode
 
 import aiohttp
 import jwt
@@ -13,7 +15,8 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from system import System, token_for
+from system import System, token_for, unique
+from tallystick.console.controller_actions import ActionController
 from tallystick.console.errors import LoginRefused, TooManyTries
 from tallystick.console.listings import LISTINGS
 from tallystick.console.repository import ConsoleRepository
@@ -216,6 +219,67 @@ async def test_a_form_is_carried_out_once(system: System) -> None:
         assert "Discarded; its object is read from Stripe." in shown
         forged = await (await staff.get(f"{system.api_url}/console?done=good:Call+0900-1&mark=0")).text()
         assert "0900" not in forged
+
+
+@pytest.mark.parametrize("charset", ["punycode", "undefined", "utf-8"])
+async def test_a_form_is_of_the_kind_that_our_pages_send(
+    system: System, monkeypatch: pytest.MonkeyPatch, charset: str
+) -> None:
+    """The other kind is decoded by a codec that the caller names: some take minutes, some raise."""
+    parsed: list[str] = []
+    monkeypatch.setattr("starlette.requests.MultiPartParser", lambda *_, **__: parsed.append("a part"))
+    body = b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\nx-aaa\r\n--x--\r\n'
+    urlencoded = f"application/x-www-form-urlencoded; charset={charset}"
+    async with browser() as somebody:
+        url = f"{system.api_url}/console/login"
+        for kind, status in (
+            (f"multipart/form-data; boundary=x; charset={charset}", 422),
+            (f"Multipart/Form-Data;boundary=x;charset={charset}; application/x-www-form-urlencoded", 422),
+            ("application/json", 422),
+            (urlencoded, 401),
+        ):
+            async with somebody.post(url, data=body, headers={"Content-Type": kind}) as answer:
+                assert answer.status == status, kind
+    assert parsed == []
+
+
+async def test_whatever_a_form_holds_what_it_did_is_written_down(system: System) -> None:
+    paid = (await system.pay(amount=2000)).body
+    await system.quiet()
+    names = list(inspect.signature(ActionController._note).parameters)
+    assert {"kind", "error", "details"} <= set(names)
+    refunds, who = "SELECT count(*) FROM refunds WHERE payment_id = $1::text::uuid", unique("grace")
+    async with browser() as staff:
+        await sign_in(staff, system, token=token_for(who, roles=("admin",)))
+        csrf = csrf_of(await (await staff.get(f"{system.api_url}/console/payments")).text())
+        written = 0
+
+        async def send(path: str, fields: Mapping[str, str], status: int = 303) -> None:
+            form = urlencode({"csrf": csrf, "key": unique("k"), **fields})
+            url, kind = f"{system.api_url}/console/{path}", {"Content-Type": "application/x-www-form-urlencoded"}
+            async with staff.post(url, data=form, headers=kind, allow_redirects=False) as answer:
+                assert answer.status == status, fields
+
+        for name in [*names, "count", "outcome"]:
+            await send(f"payments/{paid['id']}/refund", {"amount": "1.00", name: "NOT_REALLY"})
+            written += 1
+            told = await system.fetch(
+                "SELECT outcome, error_code, details FROM audit_log WHERE object_id = $1 ORDER BY id", paid["id"]
+            )
+            assert [(row["outcome"], row["error_code"]) for row in told] == [("done", None)] * written, name
+            await system.quiet()
+        assert await system.value(refunds, paid["id"]) == written
+        await send(f"payments/{paid['id']}/refund", {"amount": "1.00", "a\x00b": "x"}, 422)
+        strange = {"count": "7", "error": "NOT_REALLY", "kind": "x"}
+        await send("events/many", {"do": "replay", "chosen": "evt_of_nobody", **strange})
+        await send("differences/run", {"mode": "full", "error": "NOT_REALLY", "kind": "x"})
+    assert await system.value(refunds, paid["id"]) == written
+    told = await system.fetch(
+        "SELECT action, outcome, details->>'count' AS count FROM audit_log "
+        "WHERE actor = $1 AND action IN ('console_events_replay', 'console_reconcile') ORDER BY id",
+        f"admin:{who}",
+    )
+    assert [tuple(row) for row in told] == [("console_events_replay", "done", "0"), ("console_reconcile", "done", None)]
 
 
 async def test_what_is_no_text_no_page_and_no_method(system: System) -> None:

@@ -159,7 +159,7 @@ async def test_a_fetch_brings_nobody_back(system: System, gone: Any) -> None:
         stripe = await system.stripe(f"/v1/payment_intents/{who.intent}")
         assert who.email in stripe["description"], "Stripe still knows"
         # A page of an import finds what it shows to be here already.
-        pages = PageRecorder(system.clock, parts.registry, parts.webhooks)
+        pages = PageRecorder(system.clock, parts.registry, parts.webhooks, parts.reconciling.installation.mark)
         async with parts.database.transaction() as tx:
             counts, _ = await pages.record(tx, kind_named("payment_intent"), [stripe], system.now())
         assert (counts.listed, counts.changed, counts.added) == (1, 0, 0)

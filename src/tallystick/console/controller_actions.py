@@ -77,7 +77,7 @@ class ActionController:
                 await self._note(request, who, f"console_{page}_{action}", page, object_id, error=code)
                 says = str(done.body.get("detail") or done.body.get("title"))
                 return await self._again(request, who, page, object_id, says, done.body.get("suggested_action"))
-            await self._note(request, who, f"console_{page}_{action}", page, object_id, **fields)
+            await self._note(request, who, f"console_{page}_{action}", page, object_id, details=fields)
             said = done.said if isinstance(done, Done) else self._actions.said(action, done)
             unknown = isinstance(done, Settled) and done.status == _UNKNOWN
             return self._pages.done(who, f"/console/{page}/{object_id}", said, tone="warn" if unknown else "good")
@@ -92,7 +92,9 @@ class ActionController:
                 raise InvalidRequest("Nothing was chosen.", field="chosen", action="Tick the rows that are meant.")
             fields = _texts(form)
             done, refused = await self._actions.many(who, page, what, chosen, fields, _once(request, who, fields))
-            await self._note(request, who, f"console_{page}_{what}", page, None, count=done, chosen=chosen, **fields)
+            # First, that they are kept; and no field of the form takes their place.
+            ours = {"count": done, "chosen": chosen}
+            await self._note(request, who, f"console_{page}_{what}", page, None, details=ours | fields | ours)
             said = f"{done} {_PAST[what]}"
             if refused:
                 said += f", {len(refused)} could not be: {refused[0]}"
@@ -104,7 +106,7 @@ class ActionController:
         """Have the mirror compared with Stripe by a worker."""
         fields = _texts(form)
         done = await self._actions.reconcile(who, fields)
-        await self._note(request, who, "console_reconcile", "differences", None, **fields)
+        await self._note(request, who, "console_reconcile", "differences", None, details=fields)
         return self._pages.done(who, "/console/differences", done.said)
 
     async def preview(self, request: Request, who: Visitor, form: FormData) -> Response:
@@ -148,7 +150,7 @@ class ActionController:
         object_id: str | None,
         *,
         error: str | None = None,
-        **details: Any,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         await self._audit.record(
             NewEntry(
@@ -161,7 +163,7 @@ class ActionController:
                 error_code=error,
                 request_id=request_id_of(request.scope),
                 address=request.client.host if request.client else None,
-                details=bounded(details),
+                details=bounded(details or {}),
             )
         )
 

@@ -12,7 +12,6 @@ from urllib.parse import urlencode, urlsplit
 import structlog
 from markupsafe import Markup
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -23,6 +22,7 @@ from tallystick.core.clock import Clock
 from tallystick.core.errors import DomainError, InvalidRequest, Unavailable
 from tallystick.core.ids import new_id
 from tallystick.core.money import format_money
+from tallystick.platform.bodies import read_form
 from tallystick.platform.database import is_weather
 from tallystick.platform.http import InternalError
 from tallystick.platform.settings import Settings
@@ -145,13 +145,7 @@ class ConsolePages:
         """What was sent. Raises FormStale for what a page of somebody else's sent, InvalidRequest."""
         if request.headers.get("sec-fetch-site", "none") not in _OURS:
             raise FormStale
-        try:
-            form = await request.form(max_files=0, max_fields=_FIELDS_MOST)
-        except HTTPException:
-            raise InvalidRequest("The form cannot be read.") from None
-        if any(_NUL in str(value) for _, value in form.multi_items()):
-            raise InvalidRequest("The form holds what is no text.")
-        return form
+        return await read_form(request, _FIELDS_MOST)
 
     def done(self, who: Visitor, path: str, said: str, *, tone: str = "good", **query: str) -> Response:
         """On to a page that says what was done. Only the words of this session are said: a link cannot make any up."""

@@ -1,17 +1,32 @@
-"""Bodies of requests, read whole before anybody looks at them: bounded in size, in time, and in how JSON is nested."""
+"""Bodies of requests, read whole before anybody looks at them: bounded in size, in time, and in how JSON is nested.
+Forms are of one kind."""
 
 import asyncio
 import re
 from collections.abc import Mapping
 
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from tallystick.core.errors import DomainError
+from tallystick.core.errors import DomainError, InvalidRequest
 
-__all__ = ["BodyTooLarge", "BodyTooSlow", "Disconnected", "JsonTooComplex", "check_json", "read_body", "replaying"]
+__all__ = [
+    "BodyTooLarge",
+    "BodyTooSlow",
+    "Disconnected",
+    "JsonTooComplex",
+    "check_json",
+    "read_body",
+    "read_form",
+    "replaying",
+]
 
 _DEPTH_MOST = 20
 _ITEMS_MOST = 5000
+_FORM = "application/x-www-form-urlencoded"
+_NUL = "\x00"
 _PART = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}:,]', re.DOTALL)
 
 
@@ -95,3 +110,18 @@ def check_json(body: bytes, headers: Mapping[bytes, bytes]) -> None:
             items += 1
         if depth > _DEPTH_MOST or items > _ITEMS_MOST:
             raise JsonTooComplex
+
+
+async def read_form(request: Request, fields_most: int) -> FormData:
+    """What a page's form sent, texts by name; raises InvalidRequest for whatever else a body may be."""
+    # Fields of multipart/form-data are decoded by the codec that the caller names: some take minutes, some raise.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise InvalidRequest("The form cannot be read.")
+    try:
+        form = await request.form(max_files=0, max_fields=fields_most)
+    except HTTPException:
+        raise InvalidRequest("The form cannot be read.") from None
+    # PostgreSQL takes all of Unicode but this; names of fields are stored too.
+    if any(_NUL in name or _NUL in str(value) for name, value in form.multi_items()):
+        raise InvalidRequest("The form holds what is no text.")
+    return form

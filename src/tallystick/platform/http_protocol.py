@@ -19,7 +19,8 @@ _REFUSALS = {
 
 
 class BoundedHttp(JoinedWrites):
-    """Hangs up on who sends the head of a request too slowly, or without end."""
+    """Hangs up on who sends the head of a request too slowly, and on who sends without end what is neither a head nor a
+    body: trailers, extensions of chunks, empty lines. Trailers are no headers: the application hears of none."""
 
     head_timeout_s = _HEAD_TIMEOUT_S
 
@@ -27,7 +28,10 @@ class BoundedHttp(JoinedWrites):
         super().__init__(*args, **kwargs)
         self._heading = True
         """Whether the head of a request is still to come, or to go on."""
-        self._head_bytes = 0
+        self._begun = False
+        """Whether any request has begun."""
+        self._unheard = 0
+        """How many bytes came since the last that the application hears of: a head, some of a body, its end."""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -39,26 +43,38 @@ class BoundedHttp(JoinedWrites):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._unheard += len(data)
         super().data_received(data)
+        if self._unheard > _HEAD_MOST:
+            self._refuse(431)
         # Nearly every head comes in one piece, and costs nothing here.
-        if not self._heading:
-            self._head_bytes = 0
+        elif not self._heading:
             if self._timer is not None:
                 self._stop_timer()
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > _HEAD_MOST:
-            self._refuse(431)
         elif self._timer is None and not self.transport.is_closing():
             self._timer = self.loop.call_later(self.head_timeout_s, self._refuse, 408)
 
     def on_message_begin(self) -> None:
-        self._heading = True
+        self._heading = self._begun = True
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What bears the name of a header after the body was seen by no proxy: it could name another caller, or host.
+        if self._heading:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._heading = False
+        self._unheard = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unheard = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unheard = 0
+        super().on_message_complete()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -69,9 +85,10 @@ class BoundedHttp(JoinedWrites):
         self._stop_timer()
         if self.transport.is_closing():
             return
-        # An answer to an earlier request of this connection may be on its way.
+        # A request that has no head yet is answered, unless the answer to an earlier one may be on its way. Any other
+        # has its answer from the application: a second one would be taken for the next request's.
         cycle: RequestResponseCycle | None = self.cycle
-        if self._head_bytes and (cycle is None or cycle.response_complete):
+        if self._heading and self._begun and (cycle is None or cycle.response_complete):
             self.transport.write(
                 b"HTTP/1.1 %d %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % (status, _REFUSALS[status])
             )

@@ -57,7 +57,8 @@ class PrivacyController:
         )
         async def export_own(who: identity, payloads: Payloads = False) -> Response:
             """Everything that is held about you."""
-            person = await self._erasures.person(who.subject)
+            # A token names its user by the host application's id only: whoever it calls by one of ours is nobody else.
+            person = await self._erasures.person(who.subject, ours=False)
             return StreamingResponse(self._exports.export(person, payloads=payloads), media_type="application/json")
 
     def _route_erasure(self, identify: Identify) -> None:

@@ -68,11 +68,11 @@ class ErasureService:
 
     # Reads
 
-    async def person(self, user: str) -> Person:
-        """A user by the host application's id or by ours; raises `UserNotFound`."""
+    async def person(self, user: str, *, ours: bool = True) -> Person:
+        """A user by the host application's id or, with `ours`, by our own; raises `UserNotFound`."""
         async with self._database.connection() as connection:
             found = await self._repository.person(connection, user)
-            if found is None and (user_id := parse_uuid(user)):
+            if found is None and ours and (user_id := parse_uuid(user)):
                 found = await self._repository.person(connection, user_id)
         if found is None:
             raise UserNotFound(field="id")

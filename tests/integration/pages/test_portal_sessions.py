@@ -131,6 +131,27 @@ async def test_nothing_is_changed_without_this_sessions_form(system: System) -> 
     await foreign.close()
 
 
+@pytest.mark.parametrize("charset", ["punycode", "undefined"])
+async def test_a_form_is_of_the_kind_that_our_pages_send(
+    system: System, monkeypatch: pytest.MonkeyPatch, charset: str
+) -> None:
+    parsed: list[str] = []
+    monkeypatch.setattr("starlette.requests.MultiPartParser", lambda *_, **__: parsed.append("a part"))
+    _, _, browser = await opened(system, await link(system, unique("buyer")))
+    async with browser.get(f"{system.api_url}/billing/methods/add") as answer:
+        csrf = _field(await answer.text(), "csrf")
+    body = f'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{csrf}\r\n--x--\r\n'.encode()
+    for path in ("logout", "subscribe"):
+        headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+        async with browser.post(f"{system.api_url}/billing/{path}", data=body, headers=headers) as answer:
+            assert answer.status == 404, path
+    # Nor can what is no text be stored.
+    assert (await _post(browser, f"{system.api_url}/billing/logout", {"csrf": csrf, "x": "a\x00b"}))[0] == 404
+    assert parsed == []
+    assert await _post(browser, f"{system.api_url}/billing/logout", {"csrf": csrf}) == (303, "/billing?out=1")
+    await browser.close()
+
+
 async def _post(browser: aiohttp.ClientSession, path: str, form: dict[str, str]) -> tuple[int, str | None]:
     async with browser.post(path, data=form, allow_redirects=False) as answer:
         return answer.status, answer.headers.get("Location")

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 import structlog
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,6 +19,7 @@ from tallystick.pages.billing.errors import FormStale, Refused, status_of
 from tallystick.pages.billing.models import Price, Visitor
 from tallystick.pages.billing.service import PortalService
 from tallystick.pages.rendering import Brand, PageRenderer
+from tallystick.platform.bodies import read_form
 from tallystick.platform.database import is_weather
 from tallystick.platform.http import json_response
 from tallystick.platform.settings import Settings
@@ -86,10 +86,7 @@ class BillingPages:
                 visitor = await self.visitor(request)
                 if visitor is None:
                     return self.outside(request, "none")
-                try:
-                    form = await request.form(max_files=0, max_fields=_FIELDS_MOST)
-                except HTTPException:
-                    raise InvalidRequest("The form cannot be read.") from None
+                form = await read_form(request, _FIELDS_MOST)
                 if not _is_of(visitor, str(form.get("csrf", ""))):
                     return self._message(request, "stale", 403)
                 return await send(request, visitor, form)
