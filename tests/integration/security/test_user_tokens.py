@@ -18,8 +18,7 @@ SHOP = "https://shop.example.com"
 @pytest_asyncio.fixture(scope="module")
 async def system(make_database: MakeDatabase) -> AsyncIterator[System]:
     """That pages of the shop may call the API says that browsers have the tokens."""
-    more = {"CORS_ORIGINS": SHOP, "CHECKOUT_RETURN_URLS": SHOP}
-    async with running_system(await make_database(), **more) as running:
+    async with running_system(await make_database(), CORS_ORIGINS=SHOP, CHECKOUT_RETURN_URLS=SHOP) as running:
         yield running
 
 
