@@ -46,8 +46,9 @@ from tallystick.platform.proxies import Proxies
 from tallystick.platform.settings import Settings, SettingsError, load_settings
 from tallystick.platform.tracing import mark_of
 from tallystick.stripe_gateway import translate, translate_billing
+from tallystick.stripe_gateway.dating import left_at
 from tallystick.stripe_gateway.errors import GatewayError
-from tallystick.stripe_gateway.service import BROKEN, _classify, _date
+from tallystick.stripe_gateway.service import BROKEN, _classify
 from tallystick.stripe_gateway.signatures import SignatureInvalid, verify
 from tallystick.timeline.errors import BadCursor
 from tallystick.timeline.service import _place_of
@@ -249,7 +250,7 @@ PARSERS: Mapping[str, Parser] = {
         (GatewayError,),
     ),
     "the date of Stripe's answer": Parser(
-        lambda date: _date({"Date": date}), _like("Thu, 26 Nov 2026 12:00:00 GMT", "Thu, 26 Nov 99999 12:00:00 -0000")
+        lambda date: left_at({"Date": date}), _like("Thu, 26 Nov 2026 12:00:00 GMT", "Thu, 26 Nov 99999 12:00:00 -0000")
     ),
     "the environment": Parser(
         load_settings,

@@ -68,7 +68,7 @@ class Reconciling:
                 parts.stripe,
                 dialect,
                 InvoiceCalls(parts.stripe, dialect),
-                PageRecorder(clock, parts.registry, parts.webhooks),
+                PageRecorder(clock, parts.registry, parts.webhooks, self.installation.mark),
                 parts.registry.fetch,
             ),
             CustomerMatcher(database, settings.installation_id, parts.customers, claims),

@@ -81,7 +81,7 @@ class EventReader:
     async def _page(
         self, start: int, until: int, *, after: str | None = None, before: str | None = None
     ) -> tuple[list[StripeEvent], bool, int | None]:
-        """A page, whether there are more, and Stripe's time."""
+        """A page, whether there are more, and Stripe's time as it was asked for: what came later is not in it."""
         async with self._stripe.background():
             answer = await self._stripe.list_events(
                 created_from=start, created_until=until, starting_after=after, ending_before=before

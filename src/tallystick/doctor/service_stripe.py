@@ -129,11 +129,11 @@ class StripeChecks:
         return ok(f"{account}, as this database has it")
 
     async def _skew(self) -> Finding:
+        # The sandbox answers with the time that it has been moved to. What is read bears the time of the asking.
+        ours = self._clock.now() if self._settings.sandboxed else self._clock.wall()
         answer = await self._stripe.list_page("/v1/events", {"limit": 1}, lambda raw: raw["id"])
         if answer.at is None:
             return skip("Stripe's answer bears no time")
-        # The sandbox answers with the time that it has been moved to.
-        ours = self._clock.now() if self._settings.sandboxed else self._clock.wall()
         skew_s = abs((ours - answer.at).total_seconds())
         if skew_s < _SKEW_WARN_S:
             return ok("the same time here and at Stripe")

@@ -128,7 +128,9 @@ class ImportService:
                 # The mark is set here, before anything is listed.
                 await self._installation.verify()
                 _, _, at = await self._walker.page("/v1/products", {"limit": 1})
-                running = await self._begin(options, at or self._clock.now(), restart=restart)
+                # An answer bears the time at which it was asked for at the latest: none of the last second is left out.
+                now = self._clock.now()
+                running = await self._begin(options, max(at or now, now), restart=restart)
                 async with self._leased(running):
                     await self._carry_out(running, pairs, concurrency, progress)
         return await self.summary(running, progress)

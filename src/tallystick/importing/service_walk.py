@@ -17,6 +17,7 @@ from tallystick.importing.errors import ImportTaken
 from tallystick.importing.models import Counts, Range, Refusal
 from tallystick.importing.repository import ImportRepository
 from tallystick.importing.service_record import PageRecorder
+from tallystick.notifications.silence import silent
 from tallystick.platform.database import Database, Transaction, is_weather
 from tallystick.platform.work import Retry
 from tallystick.reconciliation.kinds import Json, Kind, kind_named
@@ -223,7 +224,13 @@ class RangeWalker:
             await self._bring(customer, waits)
 
     async def _bring(self, object_id: str, waits: Callable[[str], None]) -> None:
+        async def fetch() -> None:
+            async with self._database.connection() as connection:
+                news = await self._recorder.has_news(connection, object_id)
+            with silent(unless=news):
+                await self._fetch(object_id)
+
         try:
-            await self.patiently(partial(self._fetch, object_id), waits)
+            await self.patiently(fetch, waits)
         except (LookupError, Retry) as error:
             log.info("import.not_brought", object_id=object_id, error=str(error))

@@ -22,9 +22,13 @@ _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 @contextmanager
-def silent() -> Iterator[None]:
-    """Around recorders whose facts are told to nobody: no mail, no outbound webhook, no hook, no alert."""
-    token = _silent.set(True)
+def silent(*, unless: bool = False) -> Iterator[None]:
+    """Around recorders whose facts are told to nobody: no mail, no outbound webhook, no hook, no alert.
+
+    With `unless` they are told, also where the caller is silent: as long as an event is to come that would tell the
+    same, whoever takes its business keys in silence takes its news away.
+    """
+    token = _silent.set(not unless)
     try:
         yield
     finally:

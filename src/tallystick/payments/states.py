@@ -48,8 +48,8 @@ def payment_status(intent: PaymentIntent) -> str:
 def _told_later(row_at: datetime, source: Source) -> bool:
     """Whether an event tells a state that is newer than the row's for certain.
 
-    The time of an answer is the one at which it left Stripe: what has moved the row since it was asked for may be newer
-    than the state that it shows.
+    The time of a write's answer is the one at which it left Stripe: what has moved the row since it was asked for may
+    be newer than the state that it shows.
     """
     return source.at > row_at and source.origin == "event"
 

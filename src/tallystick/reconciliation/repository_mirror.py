@@ -141,6 +141,21 @@ class Evidence:
             )
         )
 
+    async def unapplied(self, connection: Connection, keys: Sequence[str], since: datetime) -> set[str]:
+        """The objects under these keys of which the inbox has an event that was not applied, created from `since` on.
+
+        What waits there for its turn, however long, and dead letters, which a person may yet have applied.
+        """
+        rows = await connection.fetch(
+            """
+            SELECT DISTINCT coalesce(object_id, object_key) FROM webhook_events
+            WHERE object_key = ANY($1) AND state IN ('pending', 'parked', 'dead') AND event_created_at >= $2
+            """,
+            list(keys),
+            since,
+        )
+        return {row[0] for row in rows}
+
     async def snapshots(
         self, connection: Connection, object_id: str, keys: Sequence[str]
     ) -> list[tuple[datetime, Mapping[str, Any]]]:

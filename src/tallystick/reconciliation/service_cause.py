@@ -33,8 +33,8 @@ _MOST_MISSED = 10_000
 class MissedEvents:
     """The events of Stripe's log that never reached the inbox, by object.
 
-    An incremental run tells by `add` what it has read of the log. For an object of which that has none, the whole log
-    is read, once, as far back as Stripe keeps events.
+    An incremental run tells by `add` what it has read of the log. For the first object of which that has none, the
+    whole log is read, as far back as Stripe keeps events; for each later one what has come since.
     """
 
     def __init__(self, database: Database, clock: Clock, reader: StripeReader, handled: frozenset[str]) -> None:
@@ -44,14 +44,17 @@ class MissedEvents:
         self._handled = handled
         self._evidence = Evidence()
         self._by_object: dict[str, list[Json]] = {}
-        self._whole = False
+        self._read_until: datetime | None = None
+        self._too_many = False
 
     async def of(self, object_id: str) -> list[Json]:
         """The missed events about an object, newest first."""
-        if object_id not in self._by_object and not self._whole:
+        if object_id not in self._by_object and not self._too_many:
             now = self._clock.now()
-            await self._read(now - _KEPT_BY_STRIPE, now)
-            self._whole = True
+            since = self._read_until - _DELIVERY if self._read_until else now - _KEPT_BY_STRIPE
+            # Stripe's clock may be ahead of ours, and it is the last seconds that count.
+            await self._read(since, now + _DELIVERY)
+            self._read_until = now
         return self._by_object.get(object_id, [])
 
     async def add(self, events: Sequence[Json]) -> None:
@@ -65,11 +68,13 @@ class MissedEvents:
                 known = self._by_object.setdefault(object_id, [])
                 if all(other["id"] != event["id"] for other in known):
                     known.append(event)
+                    known.sort(key=lambda one: int(one["created"]), reverse=True)
 
     async def _read(self, since: datetime, until: datetime) -> None:
         after, more = None, True
         while more:
             if sum(map(len, self._by_object.values())) > _MOST_MISSED:
+                self._too_many = True
                 log.warning("reconcile.many_missed", hint="let catching up do its work, and reconcile again")
                 return
             page, more = await self._reader.events(since, until, after)

@@ -184,7 +184,12 @@ class Examiner:
 
     async def _mend(self, look: Look, kind: Kind, found: Found, value: Any, raw: Json, seen: _Seen) -> bool:
         """Repair, and note it in the same transaction; whether the row is right then."""
-        at = (seen.answer.at if seen.answer else None) or self._clock.now()
+        now = self._clock.now()
+        at = (seen.answer.at if seen.answer else None) or now
+        row_at = seen.row.get("state_at") if seen.row else None
+        if row_at is not None and row_at <= now:
+            # What the row was told before Stripe was asked is in what Stripe shows.
+            at = max(at, row_at)
         missed: Sequence[Json] = await look.missed.of(found.stripe_id) if found.worst == "missed_event" else ()
         state: State = "open"
 

@@ -1,12 +1,11 @@
 """`Repairer`: makes a row what Stripe says, by its area's own recorder. Nothing is ever written to Stripe.
 
 The fetched object replaces the row if nothing moved it since it was read (`Source.repair`), and is kept in the inbox as
-what it is, so that the mirror can be rebuilt from there. People hear of it only where an event was missed: then that
-event enters the inbox as well, and what both tell is told once.
+what it is, so that the mirror can be rebuilt from there. People hear of it only where an event was missed, which enters
+the inbox then, or waits there to be applied: what both tell is told once.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -55,12 +54,13 @@ class Repairer:
     ) -> bool:
         """Record Stripe's object as it was `at`; False where a parent that it needs cannot be had.
 
-        `missed` events enter the inbox; those since the installation's `mark` are told of. `conclude` ends the
-        transaction. Raises RowMoved.
+        `missed` events enter the inbox; those since the installation's `mark` are told of, as are those that it has and
+        has not applied. `conclude` ends the transaction. Raises RowMoved.
         """
         source = Source("fetch", at, base_revision=row["revision"] if row else None, repair=True)
         deleted = bool(getattr(value, "deleted", False)) and not raw.get("deleted")
         event_type = f"{kind.object}.{'deleted' if deleted else 'repaired'}"
+        keys = list(dict.fromkeys([value.id, _key(kind, value.id, raw)]))
         loud = any(from_unix(event["created"]) >= mark for event in missed)
 
         async def record(tx: Transaction) -> None:
@@ -70,10 +70,12 @@ class Repairer:
             await self._webhooks.ingest(tx, list(reversed(missed)), "reconcile")
             handler = self._registry.find(kind.event_type)
             assert handler is not None, kind.event_type
-            with nullcontext() if loud else silent():
+            # Its charges and refunds are under a payment's key as well: they tell of it.
+            telling = loud or bool(await self._evidence.unapplied(tx, keys, mark))
+            with silent(unless=telling):
                 await handler.record(tx, await self._webhooks.redacted(tx, [kind.fact(value, source)]))
             if row is None:
-                await self._retell(tx, value.id, [value.id, _key(kind, value.id, raw)])
+                await self._retell(tx, value.id, keys)
             await self._webhooks.record_applied(
                 tx,
                 source="repair",
@@ -89,7 +91,7 @@ class Repairer:
             try:
                 await self._database.run(record)
             except ParentMissing as missing:
-                if not await self._fetch(missing.parent_id):
+                if not await self._fetch(missing.parent_id, mark, loud=loud):
                     return False
             else:
                 return True
@@ -119,11 +121,13 @@ class Repairer:
                 record, facts = by_recorder[rank]
                 await record(tx, facts)
 
-    async def _fetch(self, parent_id: str) -> bool:
+    async def _fetch(self, parent_id: str, mark: datetime, *, loud: bool) -> bool:
         if not self._registry.can_fetch(parent_id):
             return False
+        async with self._database.connection() as connection:
+            telling = loud or bool(await self._evidence.unapplied(connection, [parent_id], mark))
         try:
-            with silent():
+            with silent(unless=telling):
                 await self._registry.fetch(parent_id)
         except Retry:
             return False

@@ -215,8 +215,9 @@ class StripeEvent(Struct, frozen=True, kw_only=True):
 class Answer(Struct, Generic[Value], frozen=True):
     """An object as a call answered it.
 
-    `at` is Stripe's own time of the answer (its `Date` header, whole seconds), so that it compares with the
-    `created` of events; None when the answer bore no readable date. `raw` is the JSON that was answered.
+    `at` is the time of the state that it shows by Stripe's own clock (whole seconds), so that it compares with the
+    `created` of events: of a write when the answer left (its `Date` header), of what was read when it was asked for.
+    None when the answer bore no readable date. `raw` is the JSON that was answered.
     """
 
     value: Value

@@ -60,7 +60,7 @@ def judge(
         return Verdict.APPLY
     if source.at < row_at:
         return Verdict.KEEP
-    # An answer's time is the one at which it left Stripe: what moved the row since it was asked for may be newer.
+    # A write's answer bears the time at which it left Stripe: what moved the row since it was asked for may be newer.
     if source.at > row_at and (source.origin == "event" or shown == state):
         return Verdict.APPLY
     if shown == state or (source.event_type or "").endswith(".created"):

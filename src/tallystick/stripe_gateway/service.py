@@ -5,8 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
 
 import aiohttp
@@ -20,6 +18,7 @@ from tallystick.platform.settings import Settings
 from tallystick.platform.telemetry import note_rate_limited
 from tallystick.platform.tracing import Span
 from tallystick.stripe_gateway import translate
+from tallystick.stripe_gateway.dating import left_at, read_at
 from tallystick.stripe_gateway.errors import (
     GatewayDeclined,
     GatewayError,
@@ -283,10 +282,12 @@ class StripeService:
                     await reach("stripe.before")
                     if not may_leave():
                         raise GatewayOutcomeUnknown("too late to be sent again")
+                    asked = time.monotonic()
                     response = await self._client.raw_request_async(method, path, **params)
+                    took_s = time.monotonic() - asked
                 await reach("stripe.after")
                 seen(traced, status=response.code, request_id=response.request_id)
-                return _answer(response, read)
+                return _answer(response, read, took_s if method == "get" else None)
             except stripe.StripeError as error:
                 seen(traced, status=error.http_status)
                 failure, retryable = _classify(error), _retryable(error)
@@ -333,28 +334,14 @@ def _proves_nothing(failure: GatewayError) -> bool:
     )
 
 
-def _answer(response: Any, read: Callable[[Json], Value]) -> Answer[Value]:
+def _answer(response: Any, read: Callable[[Json], Value], took_s: float | None) -> Answer[Value]:
+    """`took_s`: how long it took to read something; None of a write."""
     raw = cast("dict[str, Any]", response.data)
     if not isinstance(raw, dict):
         raise TypeError("not an object")
-    return Answer(read(raw), _date(response.headers), response.request_id, raw)
-
-
-def _date(headers: Mapping[str, str] | None) -> datetime | None:
-    """Stripe's time of the state that an answer shows; None where it bears none.
-
-    An answer replayed for an idempotency key shows the state of its first time, under the date of today.
-    """
-    if not headers or (headers.get("Idempotent-Replayed") or headers.get("idempotent-replayed")) == "true":
-        return None
-    for name in ("Date", "date"):
-        if name in headers:
-            try:
-                found = parsedate_to_datetime(headers[name])
-            except (ValueError, TypeError, OverflowError, IndexError):  # the library's, for dates that are none
-                return None
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
-    return None
+    left = left_at(response.headers)
+    at = left if took_s is None else read_at(left, took_s, raw)
+    return Answer(read(raw), at, response.request_id, raw)
 
 
 def _retryable(error: stripe.StripeError) -> bool:
@@ -381,7 +368,7 @@ def _classify(error: stripe.StripeError) -> GatewayError:
             body.get("decline_code"),
             charge_id=translate.reference(body.get("charge")),
             payment_intent=_intent_of(body),
-            at=_date(error.headers),
+            at=left_at(error.headers),
             request_id=request_id,
         )
     if isinstance(error, stripe.RateLimitError) or status == _TOO_MANY:
@@ -395,7 +382,7 @@ def _classify(error: stripe.StripeError) -> GatewayError:
             code=body.get("code"),
             param=body.get("param"),
             payment_intent=_intent_of(body),
-            at=_date(error.headers),
+            at=left_at(error.headers),
             request_id=request_id,
         )
     # 409 (the first try with this key still runs), 424, 5xx, and answers that are no JSON, whatever their status.

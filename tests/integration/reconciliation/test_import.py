@@ -34,16 +34,21 @@ async def past(make_database: MakeDatabase) -> AsyncIterator[System]:
         url, patience = f"{system.sandbox_url}/_sandbox/seed", aiohttp.ClientTimeout(total=900)
         async with system.http.post(url, json={"objects": OBJECTS}, timeout=patience) as answer:
             assert answer.status == 200
-        # What is seeded has no events: none of it may be of the second in which the import begins.
+        # What is seeded has no events: none of it may be of the second in which the import begins, or after the mark.
         await asyncio.sleep(1.1)
+        await system.pool.execute("UPDATE installation SET mark = $1", system.now().replace(microsecond=0))
         yield system
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def small(make_database: MakeDatabase) -> AsyncIterator[System]:
-    """A system without workers, whose account the tests fill by hand; no webhook is sent."""
+    """A system without workers, whose account the tests fill by hand; no webhook is sent. All that they make was before
+    the mark."""
     async with running_system(await make_database(), workers=0) as system:
         await stop_deliveries(system)
+        async with importer(system) as parts:
+            await parts.reconciling.installation.current()
+        await system.pool.execute("UPDATE installation SET mark = mark + interval '1 year'")
         yield system
 
 
