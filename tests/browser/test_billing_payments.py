@@ -1,11 +1,13 @@
 """The billing pages where money is owed: overdue invoices, cards, and the invoices themselves, in a real browser."""
 
+from datetime import datetime, timedelta
+
 from playwright.async_api import Route, expect
 
 from browser.billing import Billing, Catalogue, customer, fail_renewal
 from browser.checkout import taken
 from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
-from subscribing import post
+from subscribing import change, post
 from system import System, unique
 
 SETTINGS = {
@@ -64,6 +66,24 @@ async def test_what_is_overdue_is_paid_with_an_older_card_and_no_script(
     await tab.shows("Active")
     await expect(tab.page.locator(".methods .method", has_text="4242")).to_contain_text("Default")
     assert await taken(system, user) == [900, 900]
+
+
+async def test_an_old_invoice_of_what_was_renewed_since_takes_no_access(
+    system: System, open_page: OpenPage, prices: Catalogue
+) -> None:
+    user, subscription = await customer(system, prices["small"])
+    await system.sandbox("POST", "/_sandbox/settings", {"retry_days": [], "after_last_retry": "past_due"})
+    try:
+        await fail_renewal(system, user)
+        state = await change(system, user, subscription, {"payment_method": "pm_card_visa"})
+        await system.advance(to=datetime.fromisoformat(state.body["current_period_end"]) + timedelta(hours=2))
+    finally:
+        await system.sandbox("POST", "/_sandbox/settings", {"retry_days": [3, 5, 7], "after_last_retry": "cancel"})
+    tab = await Billing(system, await open_page(script=False), user).open()
+    await tab.shows("Active")
+    await expect(tab.page.locator(".overdue h2")).to_have_text("$9.00 is overdue")
+    await expect(tab.page.locator(".overdue .calendar li")).to_have_count(1)
+    await expect(tab.page.locator(".overdue")).not_to_contain_text("access")
 
 
 async def test_a_reload_in_the_middle_of_paying(system: System, open_page: OpenPage, prices: Catalogue) -> None:

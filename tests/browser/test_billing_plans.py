@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from playwright.async_api import expect
 
-from browser.billing import Billing, Catalogue, customer
+from browser.billing import Billing, Catalogue, customer, fail_renewal
 from browser.checkout import taken
 from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
 from subscribing import SECURE_CARD, SLOW_CARD, post, promotion_code
@@ -83,6 +83,32 @@ async def test_a_change_waits_for_the_end_of_the_period_and_is_taken_back(
     assert await tab.scheduled() == []
     assert (await tab.state())["price"] == prices["large"]
     assert await taken(system, user) == [2900]
+
+
+async def test_what_is_overdue_changes_with_the_renewal_only(
+    system: System, open_page: OpenPage, watch: Watch, prices: Catalogue
+) -> None:
+    watch.expect("status of 409")
+    user, _ = await customer(system, prices["large"])
+    tab = await Billing(system, await open_page("phone"), user).open()
+    now = f"{await tab.subscription_path('preview')}?price={prices['small']}&quantity=1"
+    await fail_renewal(system, user)
+    await tab.home()
+    await tab.page.get_by_role("link", name="Change plan").click()
+    await expect(tab.page.get_by_text("A payment is overdue")).to_contain_text("only with the next renewal")
+    await expect(tab.page.get_by_role("link", name="Pay $29.00")).to_be_visible()
+    await expect(tab.page.get_by_label("Now")).to_have_count(0)
+    await check_at_each_width(tab.page)
+    await tab.page.get_by_role("radio", name="$9.00 per month").check()
+    await tab.press("See what it costs")
+    await expect(tab.page.get_by_role("button", name="Change the plan on")).to_be_visible()
+    await expect(tab.page.get_by_role("link", name="Change it now instead")).to_have_count(0)
+    # By an address that was kept from before.
+    await tab.page.goto(now)
+    await tab.is_warned("A payment for this plan is overdue")
+    await tab.page.get_by_role("link", name="Pay $29.00").click()
+    await expect(tab.page.get_by_role("button", name="Pay $29.00")).to_be_visible()
+    assert (await tab.state())["price"] == prices["large"]
 
 
 async def test_a_change_that_waited_takes_place_and_a_cancellation_drops_one(

@@ -59,6 +59,27 @@ def test_an_interval_changes_at_the_period_end(box: Box, api: Sdk) -> None:
     assert [invoice.total for invoice in invoices] == [9000, 1000]
 
 
+def test_a_trial_lasts_where_the_present_phase_is_given_with_it(api: Sdk) -> None:
+    """Stripe unsets what an existing phase had and is not given again."""
+    gold, silver = price(api, 3000), price(api, 1000, name="Silver")
+    for named, status in ((True, "trialing"), (False, "active")):
+        made = api.v1.subscriptions.create(
+            {"customer": customer(api), "items": [{"price": gold}], "trial_period_days": 7}
+        )
+        schedule = api.v1.subscription_schedules.create({"from_subscription": made.id})
+        first = schedule.phases[0]
+        assert first.trial_end == made.trial_end == first.end_date
+        present: Json = {"start_date": first.start_date, "end_date": first.end_date, "items": [{"price": gold}]}
+        if named:
+            present["trial_end"] = first.trial_end
+        later = {"items": [{"price": silver}], "proration_behavior": "none"}
+        changed = api.v1.subscription_schedules.update(schedule.id, {"phases": [present, later]})
+        assert changed.phases[0].trial_end == (made.trial_end if named else None)
+        assert api.v1.subscriptions.retrieve(made.id).status == status
+    present["trial_end"] = first.end_date + 5
+    refused(api.v1.subscription_schedules.update, schedule.id, {"phases": [present, later]})
+
+
 def test_release_keeps_the_subscription_and_cancel_ends_it(box: Box, api: Sdk) -> None:
     gold, silver = price(api, 3000), price(api, 1000, name="Silver")
     made = api.v1.subscriptions.create({"customer": customer(api), "items": [{"price": gold}]})

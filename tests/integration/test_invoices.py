@@ -171,6 +171,49 @@ async def test_more_lines_than_stripe_prints(system: System) -> None:
     assert (len(said["lines"]), said["more_lines"]) == (15, 0)
 
 
+async def test_a_mail_tells_the_cost_of_packs(system: System) -> None:
+    """Ten dollars for each five, rounded up or down."""
+    product = await post(system, "/v1/products", name="Packs")
+    for rounding, cost in (("up", 3000), ("down", 2000)):
+        user = unique("packs")
+        buyer = await customer(system, user)
+        form = {"product": product["id"], "currency": "usd", "unit_amount": 1000, "recurring[interval]": "month"}
+        packs = {"transform_quantity[divide_by]": 5, "transform_quantity[round]": rounding}
+        price = (await post(system, "/v1/prices", **form, **packs))["id"]
+        await system.quiet()
+        form = {"items[0][price]": price, "items[0][quantity]": 12}
+        await post(system, "/v1/subscriptions", customer=buyer, **form)
+        await system.quiet()
+        for template in ("subscription_welcome", "invoice_receipt"):
+            assert (await context(system, user, template))["amount"] == cost
+        assert (await context(system, user, "invoice_receipt"))["amount_paid"] == cost
+
+
+async def test_a_receipt_before_all_lines_are_here_says_that_there_are_more(system: System) -> None:
+    """The first that is heard of an invoice is that it is paid, and the event shows ten of its lines."""
+    user = unique("long")
+    buyer = await customer(system, user)
+    await system.quiet()
+    await system.stop_workers()
+    invoice = await open_invoice(system, buyer, *range(100, 115))
+    await post(system, f"/v1/invoices/{invoice}/pay")
+    await system.sandbox("POST", "/_sandbox/quiet?timeout_s=20")
+    await system.fetch("DELETE FROM webhook_events WHERE state = 'pending' AND event_type <> 'invoice.paid'")
+    await system.fetch(
+        """
+        UPDATE webhook_events SET payload = jsonb_set(
+            jsonb_set(payload, '{data,object,lines,has_more}', 'true'), '{data,object,lines,data}',
+            jsonb_path_query_array(payload, '$.data.object.lines.data[0 to 9]')
+        ) WHERE state = 'pending'
+        """
+    )
+    system.start_worker()
+    await system.quiet()
+    said = await context(system, user, "invoice_receipt")
+    assert (len(said["lines"]), said["more_lines"]) == (10, None)
+    assert len((await get(system, user, invoice))["lines"]) == 15
+
+
 async def test_a_renewal_that_fails_and_recovers(system: System) -> None:
     user = unique("renewal")
     buyer = await customer(system, user)

@@ -90,6 +90,15 @@ class AttemptRepository:
             request_id,
         )
 
+    async def is_open(self, connection: Connection, lock_key: str) -> bool:
+        """Whether an attempt with this `lock_key` is under way, or its outcome is not known yet."""
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM attempts WHERE lock_key = $1 AND state IN ('requested', 'unknown'))",
+                lock_key,
+            )
+        )
+
     async def delete(self, tx: Transaction, attempt_id: UUID) -> None:
         """Forget an attempt that certainly never happened, so that its key can be used again."""
         await tx.execute("DELETE FROM attempts WHERE id = $1", attempt_id)

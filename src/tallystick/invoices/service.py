@@ -6,6 +6,7 @@ from uuid import UUID
 
 from tallystick.attempts.models import Attempt, Settled
 from tallystick.attempts.service import AttemptService
+from tallystick.attempts.service_open import is_open
 from tallystick.core.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from tallystick.core.ids import is_stripe_id, parse_uuid
 from tallystick.core.pages import Page
@@ -57,6 +58,10 @@ class InvoiceService:
     async def find(self, connection: Connection, invoice_id: UUID | str) -> InvoiceRow | None:
         """An invoice by our id or Stripe's, whosever it is."""
         return await self._invoices.find(connection, invoice_id)
+
+    async def is_being_paid(self, connection: Connection, invoice_id: UUID) -> bool:
+        """Whether a payment of this invoice is under way, or nobody knows yet what became of it."""
+        return await is_open(connection, _lock_of(invoice_id))
 
     # Reads
 
@@ -164,7 +169,7 @@ class InvoiceService:
                 stored,
                 user_id=actor.user_id,
                 subject_id=locked.id,
-                lock_key=f"invoice:{locked.id}",
+                lock_key=_lock_of(locked.id),
             )
 
         return await self._attempts.execute(request, prepare)
@@ -195,3 +200,7 @@ class InvoiceService:
         if row is None:
             return body
         return {**body, "client_secret": await self._secret(row)}
+
+
+def _lock_of(invoice_id: UUID) -> str:
+    return f"invoice:{invoice_id}"

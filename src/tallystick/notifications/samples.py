@@ -26,6 +26,7 @@ _UNPAID: Mapping[str, Any] = {
     "attempt": 1,
     "next_attempt_at": "2026-03-07T14:05:00Z",
     "access_until": "2026-03-11T14:05:09Z",
+    "access_gone": False,
     "pay_url": "https://shop.example/billing/pay/0197e4b0-9c3d",
 }
 

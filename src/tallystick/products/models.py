@@ -60,6 +60,13 @@ class PriceRow(Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
 
+    def charged(self, quantity: int) -> int:
+        """How often the unit amount is charged for a quantity: once each, or once for so many of them."""
+        if self.transform_quantity is None:
+            return quantity
+        whole, rest = divmod(quantity, int(self.transform_quantity["divide_by"]))
+        return whole + bool(rest and self.transform_quantity["round"] == "up")
+
 
 class ProductFacts(Struct, frozen=True):
     """A product as it was at `source.at`."""

@@ -40,6 +40,11 @@ class ProductRepository:
         )
         return {row[0]: row[1] for row in rows}
 
+    async def prices(self, connection: Connection, stripe_price_ids: Sequence[str]) -> dict[str, PriceRow]:
+        """These prices, inactive ones too; unknown ones have no entry."""
+        rows = await connection.fetch(f"{_PRICES.select} WHERE stripe_price_id = ANY($1)", stripe_price_ids)
+        return {row.stripe_price_id: row for row in map(_PRICES.read, rows)}
+
     async def find_price(self, connection: Connection, price_id: UUID | str) -> PriceRow | None:
         """A price by our id or Stripe's, inactive ones too."""
         return await _PRICES.find(connection, price_id)

@@ -82,6 +82,10 @@ class ProductService:
         """The names of these products; unknown ones have no entry."""
         return await self._repository.names(tx, stripe_product_ids)
 
+    async def prices(self, tx: Transaction, stripe_price_ids: Sequence[str]) -> dict[str, PriceRow]:
+        """These prices, inactive ones too; unknown ones have no entry."""
+        return await self._repository.prices(tx, stripe_price_ids)
+
     async def refresh(self, object_id: str) -> None:
         """Fetch one object while somebody waits; nothing changes where Stripe does not know it.
 

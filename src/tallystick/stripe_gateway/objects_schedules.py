@@ -8,11 +8,17 @@ __all__ = ["Phase", "Schedule"]
 
 
 class Phase(Struct, frozen=True, kw_only=True):
-    """What a subscription consists of from `start` to `end`: prices, and how many of each."""
+    """What a subscription consists of from `start` to `end`: prices, and how many of each.
+
+    `tax_rates` are Stripe's ids, of the whole; `item_tax_rates` those of each item.
+    """
 
     start: datetime
     end: datetime
     items: list[tuple[str, int | None]]
+    trial_end: datetime | None
+    tax_rates: list[str]
+    item_tax_rates: list[list[str]]
 
 
 class Schedule(Struct, frozen=True, kw_only=True):

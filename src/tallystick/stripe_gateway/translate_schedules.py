@@ -1,6 +1,6 @@
 """Stripe's subscription schedules into our objects, for every API version."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tallystick.core.clock import from_unix
@@ -31,4 +31,11 @@ def _phase(phase: Mapping[str, Any]) -> Phase:
         start=from_unix(phase["start_date"]),
         end=from_unix(phase["end_date"]),
         items=[(reference(item["price"]) or "", item.get("quantity")) for item in phase["items"]],
+        trial_end=from_unix(phase["trial_end"]) if phase.get("trial_end") else None,
+        tax_rates=_references(phase.get("default_tax_rates")),
+        item_tax_rates=[_references(item.get("tax_rates")) for item in phase["items"]],
     )
+
+
+def _references(values: Sequence[Any] | None) -> list[str]:
+    return [found for value in values or () if (found := reference(value))]

@@ -18,6 +18,7 @@ __all__ = [
     "SubscriptionEnded",
     "SubscriptionExists",
     "SubscriptionIncomplete",
+    "SubscriptionOverdue",
     "SubscriptionRejected",
 ]
 
@@ -56,6 +57,12 @@ class SubscriptionIncomplete(Conflict):
     code = "SUBSCRIPTION_INCOMPLETE"
     title = "The first payment of this subscription has not been made"
     action = "Pay it, or create the subscription again with what should be different."
+
+
+class SubscriptionOverdue(Conflict):
+    code = "SUBSCRIPTION_OVERDUE"
+    title = "The running period of this subscription is not paid for"
+    action = "Pay its open invoice first (`latest_invoice_id`), or let it change with `when: period_end`."
 
 
 class SeveralItems(Conflict):

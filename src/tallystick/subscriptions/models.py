@@ -11,6 +11,7 @@ from tallystick.stripe_gateway.ordering import Source
 
 __all__ = [
     "LIVE",
+    "OVERDUE",
     "TERMINAL",
     "UNPAID_COMMENT",
     "DunningRow",
@@ -25,6 +26,9 @@ TERMINAL = frozenset({"canceled", "incomplete_expired"})
 
 LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 """Statuses of which a user has one subscription, unless ALLOW_MULTIPLE_SUBSCRIPTIONS."""
+
+OVERDUE = frozenset({"past_due", "unpaid"})
+"""Statuses of which the running period is not paid for."""
 
 UNPAID_COMMENT = "The renewal stayed unpaid."
 """What Stripe is told of a subscription that we cancel for that: its own reason is that somebody asked."""

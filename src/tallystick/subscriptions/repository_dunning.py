@@ -23,6 +23,25 @@ class DunningRepository:
     async def save(self, tx: Transaction, run: DunningRow) -> None:
         await _RUNS.save(tx, [run])
 
+    async def has_earlier(
+        self, connection: Connection, kind: str, stripe_invoice_id: str, step: int, now: datetime
+    ) -> bool:
+        """Whether work of this kind is due for an earlier step of an invoice, or for a new payment method."""
+        return bool(
+            await connection.fetchval(
+                """
+                SELECT EXISTS (
+                    SELECT FROM work WHERE state = 'queued' AND due_at <= $4 AND kind = $1
+                    AND payload ->> 'invoice' = $2 AND ((payload ->> 'step')::int < $3 OR payload ? 'method')
+                )
+                """,
+                kind,
+                stripe_invoice_id,
+                step,
+                now,
+            )
+        )
+
     async def past_due(
         self, connection: Connection, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[tuple[datetime, UUID, str]]:

@@ -79,8 +79,8 @@ class SubscriptionChanges:
         where a preview's token says what it should be, what the change is refused for.
 
         Raises:
-            NotFound, SubscriptionEnded, ChangeScheduled, PreviewStale, OperationInProgress and errors of bad input:
-                nothing was sent.
+            NotFound, SubscriptionEnded, SubscriptionOverdue, ChangeScheduled, PreviewStale, OperationInProgress and
+                errors of bad input: nothing was sent.
             Unavailable: nothing happened.
         """
         actor.require_write()

@@ -22,6 +22,8 @@ from tallystick.subscriptions.repository_dunning import DunningRepository
 __all__ = ["DUNNING_WORK", "DunningKeeper", "is_ours"]
 
 DUNNING_WORK = "dunning.retry"
+# Longer than an attempt is repeated and looked for, until it is given up.
+_LAST_SETTLES = timedelta(hours=1)
 
 
 class DunningKeeper:
@@ -114,10 +116,13 @@ class DunningKeeper:
         return methods.get(row.stripe_customer_id)
 
     def next_at(self, step: int, failed_at: datetime, first_failed_at: datetime) -> datetime:
-        """When a step is due: a retry, or the end (the step after the last), which never comes before grace is over."""
+        """When a step is due: a retry, or the end (the step after the last).
+
+        The end never comes before grace is over, nor before it is known what became of the last retry.
+        """
         if step < len(self.rules.days):
             return failed_at + timedelta(days=self.rules.days[step])
-        return max(failed_at, first_failed_at + self.rules.grace)
+        return max(failed_at + _LAST_SETTLES, first_failed_at + self.rules.grace)
 
 
 def is_ours(row: SubscriptionRow, invoice: InvoiceRow) -> bool:

@@ -36,7 +36,7 @@ from tallystick.subscriptions.errors import AlreadyCanceled
 from tallystick.subscriptions.models import DunningRow, SubscriptionRow
 from tallystick.subscriptions.repository import SubscriptionRepository
 from tallystick.subscriptions.repository_dunning import DunningRepository
-from tallystick.subscriptions.service_dunning import DunningKeeper, is_ours
+from tallystick.subscriptions.service_dunning import DUNNING_WORK, DunningKeeper, is_ours
 
 __all__ = ["DUNNING_TIMER", "CancelUnpaid", "LocalDunning"]
 
@@ -153,6 +153,8 @@ class LocalDunning:
             run = (await self._runs.runs_of(tx, [invoice_id])).get(invoice_id)
             if run is None or run.step != step or method is not None:
                 return
+            if run.next_at is None or self._clock.now() < run.next_at:
+                return  # it was put off, and is queued for then
             await self._repository.lock(tx, run.subscription_id)
             if await self._case_of(tx, invoice_id, step, method) is not None:
                 raise Retry("it is ours again", counted=False)
@@ -182,9 +184,11 @@ class LocalDunning:
             return run.seen_method == method
         if run.next_at is None:
             return False
-        # The step after ours being planned, ours was begun: it may have died before it paid.
         now = self._clock.now()
-        return now >= run.next_at if run.step == step else run.step == step + 1 and now < run.next_at
+        if run.step == step:
+            return now >= run.next_at
+        # The step after ours being planned, ours was begun: it may have died before it paid. The end waits for it.
+        return run.step == step + 1 and (now < run.next_at or run.step >= len(self._keeper.rules.days))
 
     async def _stand_back(self, case: _Case, stripes: datetime) -> None:
         """Stripe itself will try: look again after that."""
@@ -268,7 +272,8 @@ class LocalDunning:
             await self._alert(case, what, settled.body.get("code"))
 
     async def _end(self, case: _Case) -> None:
-        """After the last retry: cancel, or leave it past due for staff."""
+        """After the last retry: cancel, or leave it past due for staff. What may still be paid is waited for."""
+        await self._settled(case)
         if self._ends:
             try:
                 settled = await self._cancel(case.row, await self._user(case), self._request(case, "end"))
@@ -286,6 +291,17 @@ class LocalDunning:
             await self._keeper.save(tx, replace(run, step=case.run.step + 1, next_at=None))
 
         await self._database.run(finish)
+
+    async def _settled(self, case: _Case) -> None:
+        """Raise `Retry` while a payment is to be made yet, is under way, or came while we asked Stripe."""
+        invoice_id, step = case.run.stripe_invoice_id, case.run.step
+        async with self._database.connection() as connection:
+            if await self._runs.has_earlier(connection, DUNNING_WORK, invoice_id, step, self._clock.now()):
+                raise Retry("the last retry comes first", counted=False)
+            if await self._invoices.is_being_paid(connection, case.invoice.id):
+                raise Retry("a payment is under way", counted=False)
+            if await self._case_of(connection, invoice_id, step, None) is None:
+                raise Retry("it is not ours any more", counted=False)
 
     async def _locked(self, tx: Transaction, case: _Case) -> DunningRow:
         await self._repository.lock(tx, case.row.id)

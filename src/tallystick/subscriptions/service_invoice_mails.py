@@ -19,6 +19,7 @@ from tallystick.notifications.service import NotificationService
 from tallystick.payments.models import Payment
 from tallystick.payments.service import StripePaymentService
 from tallystick.platform.database import Database, Transaction
+from tallystick.products.models import PriceRow
 from tallystick.products.service import ProductService
 from tallystick.stripe_gateway.objects_billing import Invoice
 from tallystick.subscriptions.dunning import Dunning
@@ -61,6 +62,7 @@ class Known(Struct, frozen=True):
     dunning: Mapping[str, Dunning | None]
     lines: Mapping[UUID, Sequence[LineRow]]
     product_names: Mapping[str, str]
+    prices: Mapping[str, PriceRow]
 
 
 class InvoiceMails:
@@ -161,6 +163,7 @@ class InvoiceMails:
         stripe_ids = {row.stripe_subscription_id for row in rows}
         concerned = {stripe_id: row for stripe_id, row in subscriptions.items() if stripe_id in stripe_ids}
         products = {item["product"] for subscription in concerned.values() for item in subscription.items}
+        prices = {item["price"] for subscription in concerned.values() for item in subscription.items}
         return Known(
             subscriptions=subscriptions,
             payments=payments,
@@ -172,6 +175,7 @@ class InvoiceMails:
             tries=await self._dunning.tries(tx, [row.stripe_invoice_id for row in rows]),
             lines=await self._invoices.lines_of(tx, [row.id for row in rows]),
             product_names=await self._products.names(tx, sorted(products)) if products else {},
+            prices=await self._products.prices(tx, sorted(prices)) if prices else {},
         )
 
     async def _calendars(
@@ -189,7 +193,7 @@ class InvoiceMails:
         row = draft.change.new
         subscription = known.subscriptions.get(row.stripe_subscription_id or "")
         if subscription:
-            plan = plan_context(subscription, known.product_names, self._manage_url)
+            plan = plan_context(subscription, known.product_names, known.prices, self._manage_url)
         else:
             plan = {**_NO_PLAN, "manage_url": self._manage_url}
         context = {**plan, "currency": row.currency, "invoice_id": str(row.id), "number": row.number}
@@ -197,6 +201,7 @@ class InvoiceMails:
             return RECEIPT, {**context, **_receipt(draft.change, known.lines.get(row.id, ()))}
         calendar = known.dunning.get(row.stripe_subscription_id or "")
         context |= _trouble(draft.change, calendar, known.tries.get(row.stripe_invoice_id))
+        context |= _access(draft.change, calendar, subscription)
         code = failure_of(known.payments.get(row.payment_intent_id or ""))
         if draft.template == NEEDS_ACTION or code == _AUTHENTICATE:
             return NEEDS_ACTION, context
@@ -276,9 +281,23 @@ def _trouble(change: InvoiceChange, dunning: Dunning | None, tries: int | None) 
         "failed_at": _text(at),
         "attempt": dunning.attempts if own and dunning else max(tries or invoice.attempt_count, 1),
         "next_attempt_at": _text(next_at if next_at and next_at > at else None),
-        "access_until": _text(dunning.access_until if dunning and dunning.access_until > at else None),
         "pay_url": row.hosted_invoice_url,
     }
+
+
+def _access(change: InvoiceChange, dunning: Dunning | None, subscription: SubscriptionRow | None) -> dict[str, Any]:
+    """Until when there is access, or that there is none: nothing where access does not hang on what is overdue."""
+    ends = dunning.access_until if dunning and subscription and _is_behind(change.new, subscription) else None
+    gone = ends is not None and ends <= change.fact.source.at
+    return {"access_until": None if gone else _text(ends), "access_gone": gone}
+
+
+def _is_behind(row: InvoiceRow, subscription: SubscriptionRow) -> bool:
+    """Whether a subscription is past due, or about to be: the failure of its newest invoice may be heard of first."""
+    if subscription.pause_collection is not None:
+        return False
+    newest = subscription.latest_invoice_id == row.stripe_invoice_id and subscription.pending_update is None
+    return subscription.status == "past_due" or (subscription.status == "active" and newest)
 
 
 def _receipt(change: InvoiceChange, lines: Sequence[LineRow]) -> dict[str, Any]:
@@ -302,7 +321,7 @@ def _receipt(change: InvoiceChange, lines: Sequence[LineRow]) -> dict[str, Any]:
             }
             for line in lines[:_LINES_MOST]
         ],
-        "more_lines": max(len(lines) - _LINES_MOST, 0),
+        "more_lines": None if row.more_lines else max(len(lines) - _LINES_MOST, 0),
         "paid_at": _text(paid_at),
         "invoice_url": row.hosted_invoice_url,
         "recovered": _recovered(row),

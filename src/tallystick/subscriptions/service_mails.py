@@ -12,6 +12,7 @@ from tallystick.customers.service import StripeCustomerService
 from tallystick.notifications.models import MailRequest
 from tallystick.notifications.service import NotificationService, StillHolds
 from tallystick.platform.database import Database, Transaction
+from tallystick.products.models import PriceRow
 from tallystick.products.service import ProductService
 from tallystick.subscriptions.models import TERMINAL, SubscriptionRow
 from tallystick.subscriptions.repository import SubscriptionRepository
@@ -57,12 +58,13 @@ class SubscriptionMails:
             return
         users = await self._customers.find_many(tx, list({draft.row.user_id for draft in drafts if draft.row.user_id}))
         names = await self._products.names(tx, list({name for draft in drafts for name in _products(draft.row)}))
+        prices = await self._products.prices(tx, list({item["price"] for draft in drafts for item in draft.row.items}))
         requests = []
         for draft in drafts:
             user = users.get(draft.row.user_id) if draft.row.user_id else None
             if user is None or not user.email:
                 continue
-            context = {**plan_context(draft.row, names, self._manage_url), **draft.context}
+            context = {**plan_context(draft.row, names, prices, self._manage_url), **draft.context}
             if draft.template == "trial_ending":
                 method = draft.row.default_payment_method
                 brand, last4 = await self._customers.card_of(tx, draft.row.stripe_customer_id, method)
@@ -82,7 +84,9 @@ class SubscriptionMails:
         await self._notifications.queue_mails(tx, requests)
 
 
-def plan_context(row: SubscriptionRow, product_names: Mapping[str, str], manage_url: str | None) -> dict[str, Any]:
+def plan_context(
+    row: SubscriptionRow, product_names: Mapping[str, str], prices: Mapping[str, PriceRow], manage_url: str | None
+) -> dict[str, Any]:
     """What every mail about a subscription says of its plan; `SubscriptionMails.queue` adds it to each draft.
 
     `amount` is the cost of one period in minor units before discounts and taxes, None where it depends on the use, or
@@ -94,7 +98,7 @@ def plan_context(row: SubscriptionRow, product_names: Mapping[str, str], manage_
         "subscription_id": str(row.id),
         "plan_name": ", ".join(names) or None,
         "quantity": row.quantity if len(row.items) == 1 else None,
-        "amount": _cost(row.items),
+        "amount": _cost(row.items, prices),
         "currency": row.currency,
         "interval": first.get("interval"),
         "interval_count": first.get("interval_count"),
@@ -106,12 +110,13 @@ def _products(row: SubscriptionRow) -> list[str]:
     return list(dict.fromkeys(item["product"] for item in row.items))
 
 
-def _cost(items: Sequence[Mapping[str, Any]]) -> int | None:
+def _cost(items: Sequence[Mapping[str, Any]], prices: Mapping[str, PriceRow]) -> int | None:
     total = 0
     for item in items:
         if item["unit_amount"] is None or item["quantity"] is None or item["billing_scheme"] != "per_unit":
             return None
-        total += item["unit_amount"] * item["quantity"]
+        price = prices.get(item["price"])
+        total += item["unit_amount"] * (price.charged(item["quantity"]) if price else item["quantity"])
     return total if items else None
 
 

@@ -1,5 +1,6 @@
 """Changing a subscription at the end of its period, by a schedule at Stripe, and taking that back."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tallystick.attempts.models import Attempt, Operation, Refusal
@@ -17,7 +18,7 @@ from tallystick.subscriptions.service_operations import SubscriptionOperation, s
 from tallystick.subscriptions.service_payment import Done
 from tallystick.subscriptions.service_schedules import META_SCHEDULE, ScheduleRecorder
 
-__all__ = ["SCHEDULE", "UNSCHEDULE", "later_operations"]
+__all__ = ["SCHEDULE", "UNSCHEDULE", "later_operations", "phases"]
 
 SCHEDULE, UNSCHEDULE = "subscription.schedule", "subscription.unschedule"
 
@@ -86,7 +87,7 @@ class _Schedule(_Later):
         params = {
             "end_behavior": "release",
             "metadata": {META_SCHEDULE: self._installation},
-            "phases": [_phase(present, attempt.request["kept"]), self._next(attempt)],
+            "phases": phases(present, attempt.request),
         }
         try:
             await self._schedules.update(schedule_id, params, key)
@@ -96,11 +97,6 @@ class _Schedule(_Later):
             raise
         async with something_happened():
             return await self._schedules.retrieve(schedule_id)
-
-    def _next(self, attempt: Attempt) -> dict[str, Any]:
-        items = [_item(price, quantity) for price, quantity in attempt.request["items"]]
-        kept, length = attempt.request["kept"], attempt.request["length"]
-        return {"items": items, "proration_behavior": "none", **kept, **length}
 
     async def look(self, attempt: Attempt) -> Answer[Done] | None:
         answer = await self._calls.retrieve(attempt.request["subscription"])
@@ -144,10 +140,22 @@ def _present(schedule: Schedule) -> Phase:
     return next((phase for phase in schedule.phases if phase.start == schedule.current_start), schedule.phases[0])
 
 
-def _phase(phase: Phase, kept: dict[str, Any]) -> dict[str, Any]:
-    items = [_item(price, quantity) for price, quantity in phase.items]
-    return {"start_date": to_unix(phase.start), "end_date": to_unix(phase.end), "items": items, **kept}
+def phases(present: Phase, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parameters of the running phase, and of the one that `request` wants after it.
+
+    Stripe unsets what a phase had and is not given again, and the taxes of a phase become its subscription's.
+    """
+    kept = {**request["kept"], **({"default_tax_rates": present.tax_rates} if present.tax_rates else {})}
+    items = [_item(*item, rates) for item, rates in zip(present.items, present.item_tax_rates, strict=True)]
+    running = {"start_date": to_unix(present.start), "end_date": to_unix(present.end), "items": items, **kept}
+    if present.trial_end is not None:
+        running["trial_end"] = to_unix(present.trial_end)
+    # Only a subscription with one item is changed: the new one is taxed as that.
+    rates = present.item_tax_rates[0] if present.item_tax_rates else []
+    following = [_item(price, quantity, rates) for price, quantity in request["items"]]
+    return [running, {"items": following, "proration_behavior": "none", **kept, **request["length"]}]
 
 
-def _item(price: str, quantity: int | None) -> dict[str, Any]:
-    return {"price": price} if quantity is None else {"price": price, "quantity": quantity}
+def _item(price: str, quantity: int | None, tax_rates: Sequence[str]) -> dict[str, Any]:
+    counted = {} if quantity is None else {"quantity": quantity}
+    return {"price": price, **counted, **({"tax_rates": list(tax_rates)} if tax_rates else {})}

@@ -16,8 +16,9 @@ from tallystick.subscriptions.errors import (
     SeveralItems,
     SubscriptionEnded,
     SubscriptionIncomplete,
+    SubscriptionOverdue,
 )
-from tallystick.subscriptions.models import TERMINAL, SubscriptionRow
+from tallystick.subscriptions.models import OVERDUE, TERMINAL, SubscriptionRow
 from tallystick.subscriptions.models_requests import ChangeRequest
 from tallystick.subscriptions.service_terms import Terms, check_quantity, is_metered
 
@@ -79,6 +80,9 @@ class Planner:
             code = await self._terms.promotion_code(text, row.stripe_customer_id or "") if text else ""
         if row.status == "incomplete" and (items or code is not None):
             raise SubscriptionIncomplete
+        if items and row.status in OVERDUE and wanted.when == "now":
+            # Stripe counts the period as paid: it would credit, or pay with, money that has never come.
+            raise SubscriptionOverdue(latest_invoice_id=row.latest_invoice_id)
         now = bool(items) and row.status in ("active", "past_due")
         bills_now = now and (behavior == "always_invoice" or _begins_anew(row, price))
         if bills_now and code is not None:

@@ -1,6 +1,7 @@
 """Changing a subscription: plan, quantity, card, code; paid at once or with the renewal; and what happens meanwhile."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 from subscribing import (
@@ -15,6 +16,7 @@ from subscribing import (
     history,
     plan,
     post,
+    preview,
     promotion_code,
     subscribed,
 )
@@ -234,3 +236,50 @@ async def test_a_renewal_that_failed_is_told_with_its_calendar(system: System) -
     assert shown["dunning"]["attempts"] == 1
     assert shown["dunning"]["amount_due"] > 3000
     assert shown["dunning"]["access_until"] == shown["access"]["until"]
+
+
+async def test_what_is_overdue_is_paid_before_it_is_changed(system: System) -> None:
+    """Stripe counts an unpaid period as paid: what a change credits for it would be money that nobody has paid."""
+    user, weekly, cheap = unique("late"), await plan(system, 1000, interval="week"), await plan(system, 1000)
+    made = await subscribed(system, user, await plan(system, 90000))
+    assert (await change(system, user, made["id"], {"payment_method": SLOW_CARD})).status == 200
+    await system.advance(to=datetime.fromisoformat(made["current_period_end"]) + timedelta(hours=2))
+    await system.advance("4d")
+    late = await get(system, user, made["id"])
+    assert (late["status"], late["access"]["access"]) == ("past_due", False)
+    for body in ({"price": weekly}, {"price": cheap, **NOW}, {"quantity": 2}, {"quantity": 2, "metadata": {"a": "b"}}):
+        answer = await change(system, user, made["id"], body)
+        assert (answer.status, answer.code) == (409, "SUBSCRIPTION_OVERDUE"), answer.body
+        assert answer.body["latest_invoice_id"] == late["latest_invoice_id"]
+    assert (await preview(system, user, made["id"], price=weekly)).code == "SUBSCRIPTION_OVERDUE"
+    assert (await preview(system, user, made["id"])).status == 200
+    (there,) = await at_stripe(system, user)
+    assert (await system.stripe(f"/v1/customers/{there['customer']}"))["balance"] == 0
+    assert (await get(system, user, made["id"]))["access"] == late["access"]
+
+    for allowed in ({"metadata": {"a": "b"}}, {"payment_method": "pm_card_visa"}):
+        assert (await change(system, user, made["id"], allowed)).status == 200
+    paid = await system.call("POST", f"/api/invoices/{late['latest_invoice_id']}/pay", {}, user=user)
+    assert paid.status == 200, paid.body
+    await system.quiet()
+    assert (await get(system, user, made["id"]))["access"]["access"]
+    assert (await change(system, user, made["id"], {"price": weekly})).status == 200
+
+
+async def test_what_is_overdue_may_change_with_its_renewal(system: System) -> None:
+    """That counts no unused time, so it credits nothing."""
+    user, cheap = unique("late"), await plan(system, 1000)
+    made = await subscribed(system, user, await plan(system, 90000))
+    assert (await change(system, user, made["id"], {"payment_method": SLOW_CARD})).status == 200
+    await system.advance(to=datetime.fromisoformat(made["current_period_end"]) + timedelta(hours=2))
+    later = {"price": cheap, "when": "period_end"}
+    shown = await preview(system, user, made["id"], **later)
+    assert (shown.status, shown.body["due_at_renewal"]["amount"]) == (200, 1000), shown.body
+    answer = await change(system, user, made["id"], later)
+    assert (answer.status, answer.body["status"]) == (200, "past_due"), answer.body
+    assert (await change(system, user, made["id"], {"payment_method": "pm_card_visa"})).status == 200
+    await system.advance(to=datetime.fromisoformat(answer.body["current_period_end"]) + timedelta(hours=2))
+    (there,) = await at_stripe(system, user)
+    bills = (await system.stripe(f"/v1/invoices?subscription={there['id']}"))["data"]
+    assert [(bill["total"], bill["amount_due"]) for bill in bills] == [(1000, 1000), (90000, 90000), (90000, 90000)]
+    assert (await system.stripe(f"/v1/customers/{there['customer']}"))["balance"] == 0

@@ -99,8 +99,14 @@ async def test_an_interval_changes_with_the_renewal_and_a_discount_stays(system:
 async def test_a_trial_ends_in_the_other_plan(system: System) -> None:
     user, gold, silver = unique("later"), await plan(system, 3000), await plan(system, 1000)
     made = await subscribed(system, user, gold, trial_period_days=7)
-    assert (await change(system, user, made["id"], {"price": silver, **LATER})).status == 200
-    assert (await get(system, user, made["id"]))["status"] == "trialing"
+    # Twice: a schedule that is there is changed otherwise than one that is made.
+    for later in ({"quantity": 5}, {"price": silver, "quantity": 1}):
+        assert (await change(system, user, made["id"], {**later, **LATER})).status == 200
+        trying = await get(system, user, made["id"])
+        assert (trying["status"], trying["trial_end"]) == ("trialing", made["trial_end"])
+        (there,) = await at_stripe(system, user)
+        schedule = await system.stripe(f"/v1/subscription_schedules/{there['schedule']}")
+        assert [phase["trial_end"] for phase in schedule["phases"]] == [there["trial_end"], None]
     await system.advance("8d")
     assert (await get(system, user, made["id"]))["price"] == silver
     assert await newest_total(system, user) == 1000

@@ -95,6 +95,21 @@ async def test_a_newer_invoice_does_not_bring_access_back(system: System) -> Non
     assert await ann.told() == ["granted", "lost"]
 
 
+async def test_a_failure_says_of_access_only_what_hangs_on_it(system: System) -> None:
+    """In grace, after it, and where an old invoice fails again of what has been renewed since."""
+    ann = await failing(system, interval="week")
+    start = ann.renews_at
+    await system.advance(to=start + timedelta(days=4))
+    await ann.use_card("pm_card_visa")
+    await system.advance(to=start + timedelta(days=7, hours=2))
+    await ann.use_card(DECLINES_LATER)
+    await system.advance(to=start + timedelta(days=9))
+    assert (await ann.status(), await ann.access()) == ("active", ("active", None))
+    ends = await first_failed_at(ann) + timedelta(days=3)
+    said = [(mail["attempt"], mail["access_until"], mail["access_gone"]) for mail in await ann.mails(FAILED)]
+    assert said == [(1, ends.isoformat().replace("+00:00", "Z"), False), (2, None, True), (3, None, False)]
+
+
 async def test_paid_elsewhere_voided_and_written_off(system: System) -> None:
     _, price = await make_price(system)
     subscribers = [await subscriber(system) for _ in range(3)]

@@ -221,6 +221,69 @@ async def test_what_is_neither_paid_nor_declined_is_told_to_staff_and_goes_on(sy
     assert await attempts(ann) == ["rejected", "declined"]
 
 
+async def money_comes_unheard(ann: Subscriber) -> None:
+    """The customer's account has money again; nobody tells us, so it is no new card to try at once."""
+    for kind in ("customer.updated", "payment_method.attached"):
+        await ann.system.fault(target="webhook", kind="drop", type=kind, times=None)
+    await ann.use_card("pm_card_visa")
+
+
+async def test_the_end_waits_while_nobody_knows_of_the_last_retry(system: System) -> None:
+    ann = await failing(system)
+    await system.advance("8d")
+    await money_comes_unheard(ann)
+    # Each try of the call, so the attempt is unknown; its repeat goes through.
+    cut = {"target": "api", "kind": "cut", "method": "POST", "path": "/v1/invoices/*/pay", "times": 3}
+    await system.fault(when="before", **cut)
+    try:
+        await system.advance("8d", timeout_s=60)
+        await system.quiet(60)
+    finally:
+        await system.sandbox("DELETE", "/_sandbox/faults")
+
+    assert await attempts(ann) == ["declined", "declined", "succeeded"]
+    assert (await ann.invoices())[0]["status"] == "paid"
+    assert await ann.status() == "active"
+    assert await ann.mails("subscription_canceled") == []
+
+
+async def test_a_last_retry_that_was_not_made_comes_before_the_end(system: System) -> None:
+    """Stripe is away for that request, longer than until the end is due."""
+    ann = await failing(system)
+    await system.advance("8d")
+    await money_comes_unheard(ann)
+    full = {"target": "api", "kind": "status", "status": 429, "method": "POST", "times": None}
+    await system.fault(path="/v1/invoices/*/pay", **full)
+    move = {"by": "8d", "timeout_s": 2}
+    async with system.http.post(f"{system.sandbox_url}/_sandbox/clock/advance", json=move) as response:
+        assert "dunning.retry" in await response.text()
+    invoice = (await ann.invoices())[0]["id"]
+    earlier = "SET {0} = {0} - interval '3 days' WHERE"
+    await system.fetch(f"UPDATE dunning_runs {earlier.format('next_at')} stripe_invoice_id = $1", invoice)
+    await system.fetch(
+        f"UPDATE work {earlier.format('due_at')} kind = 'dunning.retry' AND payload ->> 'invoice' = $1", invoice
+    )
+    await asyncio.sleep(1)
+    assert await attempts(ann) == ["declined", "declined"]
+    assert await ann.status() == "past_due"
+
+    await system.sandbox("DELETE", "/_sandbox/faults")
+    await system.quiet()
+    assert await attempts(ann) == ["declined", "declined", "succeeded"]
+    assert await ann.status() == "active"
+
+
+async def test_the_end_leaves_an_hour_after_the_last_retry(system: System) -> None:
+    ann = await failing(system)
+    query = "SELECT min(first_failed_at) FROM invoices WHERE stripe_subscription_id = $1"
+    last = await system.value(query, ann.id) + timedelta(days=15)
+    await system.advance(to=last + timedelta(minutes=50))
+    assert await attempts(ann) == ["declined"] * 3
+    assert await ann.status() == "past_due"
+    await system.advance("1h")
+    assert await ann.status() == "canceled"
+
+
 async def restart_worker(system: System, **changes: Any) -> None:
     await system.stop_workers()
     system.settings = Settings.model_construct(**{**dict(system.settings), **changes})

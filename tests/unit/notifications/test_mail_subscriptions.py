@@ -45,6 +45,7 @@ def line(description: str | None = "Team", amount: int = 100, quantity: int | No
         ("trial_ending", {"amount": (8700, 0, None)}),
         ("invoice_receipt", {"amount_paid": (0, 100), "recovered": (True, False)}),
         ("invoice_payment_failed", {"attempt": (1, 2), "access_until": (None, "2026-03-11T14:05:09Z")}),
+        ("invoice_payment_failed", {"access_until": (None,), "access_gone": (True, False)}),
         (
             "invoice_payment_failed",
             {"next_attempt_at": (None, "2026-03-11T14:05:09Z"), "pay_url": (None, "https://x.y")},
@@ -148,6 +149,7 @@ def test_a_receipt_lists_its_lines_and_adds_up() -> None:
     assert "× 1" not in shown.text
     assert "Further lines" not in text
     assert "not shown here: 12" in mail("invoice_receipt", more_lines=12).text
+    assert "Not all lines are shown here" in mail("invoice_receipt", more_lines=None).text
 
 
 def test_a_receipt_of_a_downgrade_says_what_went_to_the_balance() -> None:
@@ -210,11 +212,13 @@ def test_a_failure_says_until_when_there_is_access_and_what_happens_next() -> No
     assert "again on March 7, 2026" in first
     assert "did not have enough funds" in first
     assert "Pay now: https://shop.example/billing/pay/0197e4b0-9c3d" in first
-    last = mail("invoice_payment_failed", attempt=4, next_attempt_at=None, access_until=None)
+    last = mail("invoice_payment_failed", attempt=4, next_attempt_at=None, access_until=None, access_gone=True)
     assert last.subject == "Reminder: €103.53 to Example is still unpaid"
     assert "attempt number 4" in last.text
     assert "access is suspended" in last.text
     assert "will not try" in last.text
+    older = mail("invoice_payment_failed", access_until=None)
+    assert "access" not in (older.text + older.html).lower()
     waiting = mail("invoice_payment_failed", error_code="PROCESSING_ERROR", next_attempt_at=None).text
     assert "wait for the next attempt" not in waiting
 

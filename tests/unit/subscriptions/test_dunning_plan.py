@@ -35,14 +35,14 @@ def test_days_that_are_none(wrong: str) -> None:
         keeper(DUNNING_RETRY_DAYS=wrong)
 
 
-def test_each_step_counts_from_the_failure_before_and_the_end_waits_for_grace() -> None:
+def test_each_step_counts_from_the_failure_before_and_the_end_waits_for_grace_and_for_the_last() -> None:
     plan = keeper(DUNNING_RETRY_DAYS="1,2", MAX_RETRY_ATTEMPTS="2", GRACE_PERIOD_DAYS="10")
     second, third = FAILED + timedelta(days=1), FAILED + timedelta(days=3)
 
     assert plan.next_at(0, FAILED, FAILED) == second
     assert plan.next_at(1, second, FAILED) == third
     assert plan.next_at(2, third, FAILED) == FAILED + timedelta(days=10)
-    assert plan.next_at(2, FAILED + timedelta(days=40), FAILED) == FAILED + timedelta(days=40)
+    assert plan.next_at(2, FAILED + timedelta(days=40), FAILED) == FAILED + timedelta(days=40, hours=1)
 
 
 def test_without_retries_the_end_comes_with_the_end_of_grace() -> None:

@@ -12,7 +12,7 @@ from tallystick.entitlements.models import Grant
 from tallystick.invoices.models import InvoiceRow, LineRow
 from tallystick.platform.auth import Actor
 from tallystick.subscriptions.dunning import Dunning
-from tallystick.subscriptions.models import SubscriptionRow
+from tallystick.subscriptions.models import OVERDUE, SubscriptionRow
 
 __all__ = [
     "RENEWING",
@@ -140,6 +140,11 @@ class Subscribed(Struct, frozen=True):
         """Whether a renewal is to come by which something can change."""
         ends = self.row.cancel_at_period_end or self.row.cancel_at is not None
         return self.row.status in RENEWING and not ends and self.row.pause_collection is None
+
+    @property
+    def changes_now(self) -> bool:
+        """Whether its plan can change before the renewal: what is overdue is paid first."""
+        return self.row.status not in OVERDUE
 
     @property
     def takes_code(self) -> bool:

@@ -171,9 +171,16 @@ def update(ctx: Context, params: Json, schedule_id: str) -> Json:
         schedule["phases"] = _phases(ctx, schedule, subscription, params["phases"])
         current = schedule["phases"][0]
         schedule["current_phase"] = {"end_date": current["end_date"], "start_date": current["start_date"]}
+        _keep_trial(ctx, subscription, current["trial_end"])
     ctx.save_updated("subscription_schedule.updated", schedule)
     subscriptions_status.replan(ctx, subscription)
     return schedule
+
+
+def _keep_trial(ctx: Context, subscription: Json, end: int | None) -> None:
+    """What the present phase is given without, it does not have any more: a trial that is not named again is over."""
+    if subscription["status"] == "trialing" and subscription["trial_end"] != end:
+        subscriptions_update.update(ctx, subscription, {"trial_end": end or "now"})
 
 
 def _active(ctx: Context, schedule_id: str) -> Json:
@@ -203,8 +210,12 @@ def _phases(ctx: Context, schedule: Json, subscription: Json, given: list[Json])
         if end <= max(start, ctx.now if index == 0 else start):
             raise invalid("The phase ends before it begins, or in the past.", param=f"{path}[end_date]")
         behavior = phase.get("proration_behavior", "create_prorations")
-        discounts = phase.get("discounts") or []
-        made.append(_phase(subscription, entries, start=start, end=end, behavior=behavior, discounts=discounts))
+        discounts, trial = phase.get("discounts") or [], phase.get("trial_end")
+        if trial is not None and trial > end:
+            raise invalid("The trial of a phase cannot end after the phase.", param=f"{path}[trial_end]")
+        made.append(
+            _phase(subscription, entries, start=start, end=end, behavior=behavior, trial_end=trial, discounts=discounts)
+        )
         start = end
     return made
 

@@ -33,6 +33,7 @@ _PHASE = hash_of(
         "metadata": metadata_param,
         "proration_behavior": PRORATION,
         "start_date": _NOW,
+        "trial_end": integer(1),
     },
     required=("items",),
 )
