@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -23,6 +24,7 @@ from simulation.writes import hurry
 from subscribers import make_price
 from subscribing import subscribed
 from system import LONG, Answer, MakeDatabase, System, running_system, unique
+from tallystick.platform import backup
 from tallystick.platform.backup import BackupError, back_up, manifest_of, read_manifest, restore, verify
 from tallystick.platform.embedded_postgres import EmbeddedPostgres
 from tallystick.platform.migrate import head_revision, migrate
@@ -168,6 +170,26 @@ async def test_what_a_backup_is(backed_up: tuple[str, Path]) -> None:
         await back_up(url, "public", file)
     with pytest.raises(BackupError, match="holds no Tallystick"):
         await back_up(url, "elsewhere", file.with_name("other.dump"))
+
+
+async def test_a_limit_on_idle_transactions_does_not_end_the_snapshot(
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await make_database()
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        f"ALTER DATABASE {url.rpartition('/')[2]} SET idle_in_transaction_session_timeout = '300ms'"
+    )
+    await connection.close()
+    dump = backup._dump
+
+    async def slow(*arguments: Any) -> tuple[int, str]:
+        await asyncio.sleep(0.6)
+        return await dump(*arguments)
+
+    monkeypatch.setattr(backup, "_dump", slow)
+    await back_up(url, "public", tmp_path / "b.dump")
+    assert verify(tmp_path / "b.dump").revision == head_revision()
 
 
 async def test_a_schema_of_ones_own(make_database: MakeDatabase, tmp_path: Path) -> None:

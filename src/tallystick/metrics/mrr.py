@@ -101,7 +101,7 @@ def _shown(level: Level) -> tuple[str, int]:
 def _level(
     state: Told, at: datetime, prices: Mapping[str, Price], offs: Sequence[Off], last: str | None
 ) -> Level | None:
-    known = [(prices.get(item["price"]) or _remembered(item), item["quantity"] or 1) for item in state.items]
+    known = [(prices.get(item["price"]) or _remembered(item), _quantity(item)) for item in state.items]
     currency = known[0][0].currency if known else last
     if currency is None:
         return None
@@ -114,6 +114,12 @@ def _level(
         elif off.currency in (None, currency) and known:
             total -= monthly(_once_a_period(known[0][0], off.amount), 1)
     return Level(at, currency, max(round(total), 0))
+
+
+def _quantity(item: Mapping[str, Any]) -> int:
+    """How many of an item; metered ones have none."""
+    quantity: int | None = item["quantity"]
+    return 1 if quantity is None else quantity
 
 
 def _remembered(item: Mapping[str, Any]) -> Price:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from tallystick.core.clock import Clock
-from tallystick.platform.database import WEATHER, Connection, Database, Transaction
+from tallystick.platform.database import Connection, Database, Transaction, is_weather
 from tallystick.platform.telemetry import put_tally_back, take_tally
 from tallystick.platform.work import pause
 
@@ -37,8 +37,8 @@ class MinuteKeeper:
         tally = take_tally()
         if not tally:
             return
-        minute = self._clock.wall().replace(second=0, microsecond=0)
         try:
+            minute = self._clock.wall().replace(second=0, microsecond=0)
             async with self._database.transaction() as tx:
                 # In an order that all processes share.
                 await tx.executemany(
@@ -48,9 +48,13 @@ class MinuteKeeper:
                     """,
                     [(minute, name, amount) for name, amount in sorted(tally.items())],
                 )
-        except WEATHER as error:
+        except Exception as error:
             put_tally_back(tally)
-            log.warning("minutes.weather", error=type(error).__name__)
+            # Nobody waits for this task: ended, it would be missed only by alerts that never fire.
+            if is_weather(error):
+                log.warning("minutes.weather", error=type(error).__name__)
+            else:
+                log.exception("minutes.failed")
 
 
 async def counted_since(connection: Connection, since: datetime) -> Mapping[str, int]:

@@ -65,6 +65,8 @@ async def back_up(url: str, schema: str, to: Path) -> Manifest:
     connection = await _connect(url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            # It waits for as long as `pg_dump` reads.
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             revision = await current_revision(connection, schema)
             if revision is None:
                 raise BackupError(f"The schema {schema!r} holds no Tallystick: see DATABASE_URL and DATABASE_SCHEMA.")

@@ -24,7 +24,7 @@ TIERS: list[dict[str, Any]] = [
 ]
 
 
-def item(price: str, quantity: int = 1) -> dict[str, Any]:
+def item(price: str, quantity: int | None = 1) -> dict[str, Any]:
     return {"price": price, "quantity": quantity, "currency": "usd", "unit_amount": 0}
 
 
@@ -84,6 +84,9 @@ def test_a_tier_that_is_not_reached_costs_nothing() -> None:
         # Rounded once, half to even: 1.5 and 2.5 are 2.
         ([state(0, "active", item("odd", 3), item("odd", 2))], [2]),
         ([state(0, "active", item("unknown"))], [0]),
+        ([state(0, "active", item("m", 0))], [0]),
+        ([state(0, "active", item("m")), state(5, "active", item("m", 0), item("y"))], [1500, 5000]),
+        ([state(0, "active", item("m", None))], [1500]),
     ],
 )  # fmt: skip
 def test_a_subscription_a_month(told: list[Told], amounts: list[int]) -> None:
