@@ -15,7 +15,7 @@ from system import MakeDatabase
 from tallystick.cli.errors import Problem
 from tallystick.cli.migrate import migrate as migrate_command
 from tallystick.platform.backfill import NotFilled, declared
-from tallystick.platform.migrate import migrate
+from tallystick.platform.migrate import head_revision, migrate
 
 ROWS = 10_000
 FILL = """
@@ -145,7 +145,7 @@ async def test_what_needs_it_refuses_before_it_is_done_and_fills_the_rest(
         assert await connection.fetchval(unfilled) == ROWS
 
         later(EXPANDS)
-        monkeypatch.setattr(runner, "head_revision", lambda: "0017")
+        monkeypatch.setattr(runner, "head_revision", head_revision)
         await migrate(url, "public")
         await migrate(url, "public")
         # The version before this one ran for a while yet.

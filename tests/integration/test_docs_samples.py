@@ -45,6 +45,7 @@ HELD = {
     ("docs/hooks.md", "python"): (1, "integration/test_docs_samples.py"),
     ("docs/hooks.md", "toml"): (1, "integration/test_docs_samples.py"),
     ("docs/library.md", "python"): (1, "integration/test_mounted.py"),
+    ("docs/metrics.md", "sql"): (1, "integration/test_metrics.py"),
     ("docs/monitoring.md", "yaml"): (1, "integration/test_docs_samples.py"),
     ("docs/outbound-webhooks.md", "json"): (2, "integration/test_docs_samples.py"),
     ("docs/outbound-webhooks.md", "python"): (2, "integration/test_docs_samples.py"),
