@@ -1,5 +1,6 @@
 """Typed records of the catalogue. Amounts are minor units of their currency."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -9,7 +10,7 @@ from msgspec import Struct
 from tallystick.stripe_gateway.objects import Price, Product
 from tallystick.stripe_gateway.ordering import Source
 
-__all__ = ["CatalogueFacts", "PriceFacts", "PriceRow", "ProductFacts", "ProductRow"]
+__all__ = ["CatalogueFacts", "PriceFacts", "PriceRow", "ProductFacts", "ProductRow", "charged"]
 
 
 class ProductRow(Struct, frozen=True):
@@ -62,10 +63,7 @@ class PriceRow(Struct, frozen=True):
 
     def charged(self, quantity: int) -> int:
         """How often the unit amount is charged for a quantity: once each, or once for so many of them."""
-        if self.transform_quantity is None:
-            return quantity
-        whole, rest = divmod(quantity, int(self.transform_quantity["divide_by"]))
-        return whole + bool(rest and self.transform_quantity["round"] == "up")
+        return charged(self.transform_quantity, quantity)
 
 
 class ProductFacts(Struct, frozen=True):
@@ -83,3 +81,11 @@ class PriceFacts(Struct, frozen=True):
 
 
 CatalogueFacts: TypeAlias = ProductFacts | PriceFacts
+
+
+def charged(transform_quantity: Mapping[str, Any] | None, quantity: int) -> int:
+    """How often a unit amount is charged for a quantity, by the price's `transform_quantity` (packs)."""
+    if transform_quantity is None:
+        return quantity
+    whole, rest = divmod(quantity, int(transform_quantity["divide_by"]))
+    return whole + bool(rest and transform_quantity["round"] == "up")

@@ -12,7 +12,7 @@ from tallystick.pages import rendering
 from tallystick.pages.billing.controller import REASONS
 from tallystick.pages.billing.controller_forms import in_months
 from tallystick.pages.billing.controller_plans import quantity_of
-from tallystick.pages.billing.models import LinkState
+from tallystick.pages.billing.models import LinkState, Price
 from tallystick.pages.billing.outcomes import OUTCOMES
 from tallystick.platform.settings import Settings
 from tallystick.subscriptions import errors
@@ -84,3 +84,17 @@ def test_a_pause_of_months_ends_on_a_day_that_there_is(day: str, months: int, th
 )
 def test_a_quantity_is_a_number_within_bounds(text: str, quantity: int | None) -> None:
     assert quantity_of({"quantity": text}) == quantity
+
+
+@pytest.mark.parametrize(
+    ("packs", "quantity", "cost"),
+    [
+        (None, 12, 12000),
+        ({"divide_by": 5, "round": "up"}, 12, 3000),
+        ({"divide_by": 5, "round": "down"}, 12, 2000),
+        ({"divide_by": 5, "round": "up"}, 0, 0),
+    ],
+)
+def test_what_so_many_cost(packs: dict[str, object] | None, quantity: int, cost: int) -> None:
+    plan = Price("price_1", "prod_1", "Seats", 1000, "usd", "month", 1, metered=False, transform_quantity=packs)
+    assert plan.of(quantity) == cost

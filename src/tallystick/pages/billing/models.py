@@ -11,6 +11,7 @@ from tallystick.customers.models import MethodRow
 from tallystick.entitlements.models import Grant
 from tallystick.invoices.models import InvoiceRow, LineRow
 from tallystick.platform.auth import Actor
+from tallystick.products.models import charged
 from tallystick.subscriptions.dunning import Dunning
 from tallystick.subscriptions.models import OVERDUE, SubscriptionRow
 
@@ -89,7 +90,7 @@ class Opened(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """What a plan costs; `amount` is for one, None where it depends on the use or on how many."""
+    """What a plan costs; `amount` is for one, or for one pack, None where it depends on the use or on how many."""
 
     id: str
     product: str
@@ -99,6 +100,11 @@ class Price(Struct, frozen=True):
     interval: str
     interval_count: int
     metered: bool
+    transform_quantity: Mapping[str, Any] | None = None
+
+    def of(self, quantity: int) -> int | None:
+        """What so many cost in one interval, in minor units; None as for `amount`."""
+        return None if self.amount is None else self.amount * charged(self.transform_quantity, quantity)
 
 
 class Offer(Struct, frozen=True):

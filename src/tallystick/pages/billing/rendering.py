@@ -197,9 +197,10 @@ class BillingPages:
             return formats.date(at.isoformat()) if at else "–"
 
         def per(price: Price, quantity: int | None = 1) -> str:
-            if price.amount is None or quantity is None:
+            amount = None if quantity is None else price.of(quantity)
+            if amount is None:
                 return t("by_use")
-            return write(price.interval, price.interval_count, formats.money(price.amount * quantity, price.currency))
+            return write(price.interval, price.interval_count, formats.money(amount, price.currency))
 
         return {"day": day, "at": from_unix, "per": per, "money": formats.money, "card": formats.card}
 

@@ -213,10 +213,10 @@ class AccountReader:
         if not row.items:
             return None
         item = row.items[0]
-        name = ""
+        name, packs = "", None
         with suppress(NotFound):
-            _, product = await self._products.find_price(item["price"])
-            name = product.name if product else ""
+            price, product = await self._products.find_price(item["price"])
+            name, packs = product.name if product else "", price.transform_quantity
         return Price(
             id=item["price"],
             product=item["product"],
@@ -226,6 +226,7 @@ class AccountReader:
             interval=item["interval"] or "month",
             interval_count=item["interval_count"] or 1,
             metered=item.get("usage_type") == "metered",
+            transform_quantity=packs,
         )
 
     async def _pending(self, row: SubscriptionRow) -> Price | None:
@@ -259,6 +260,7 @@ def _price(row: PriceRow, name: str) -> Price:
         interval=recurring.get("interval") or "month",
         interval_count=recurring.get("interval_count") or 1,
         metered=recurring.get("usage_type") == "metered",
+        transform_quantity=row.transform_quantity,
     )
 
 
