@@ -199,7 +199,10 @@ async def _fetch_parents(system: System) -> None:
                 ) RETURNING id
             ), since AS (
                 UPDATE webhook_parked_objects SET since = now() - interval '70 seconds'
-                WHERE event_id IN (SELECT id FROM aged)
+                WHERE event_id IN (
+                    SELECT event_id FROM webhook_parked_objects JOIN aged ON aged.id = event_id
+                    FOR UPDATE OF webhook_parked_objects SKIP LOCKED
+                )
             )
             SELECT (SELECT count(*) FROM aged) + (SELECT count(*) FROM webhook_events WHERE state = 'pending')
             """

@@ -90,7 +90,6 @@ async def test_that_stripe_knows_the_key_of_other_parameters_is_no_refusal(
 
 
 async def test_a_customer_that_was_deleted_while_its_maker_stood_still_is_nobodys(system: System) -> None:
-    system.start_worker()
     user, stood = unique("slow"), False
 
     async def stand_still(point: Point) -> None:
@@ -98,6 +97,7 @@ async def test_a_customer_that_was_deleted_while_its_maker_stood_still_is_nobody
         if stood or point != "stripe.after":
             return
         stood = True
+        system.start_worker()
         assert (await system.call("POST", "/api/customers", {"name": "Ann"}, user=user)).status == 201
         assert (await system.call("DELETE", "/api/customers/me", user=user)).status == 200
         await system.quiet(30)
