@@ -112,3 +112,17 @@ async def test_a_customer_that_was_deleted_while_its_maker_stood_still_is_nobody
     )[0]
     shown = await system.stripe(f"/v1/customers/{row['stripe_customer_id']}")
     assert (shown.get("deleted"), row["customer_generation"]) == (None, 1)
+
+
+async def test_a_customer_whose_key_is_too_old_is_made_all_the_same(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe was away when it was asked for first, and the user came back a day later. (Seed 91.)"""
+    user = unique("late")
+    await system.fault(target="api", method="POST", path="/v1/customers", when="before", times=None, kind="cut")
+    assert (await system.call("POST", PAYMENTS, PAY, user=user)).status == 503
+    await mend(system)
+    wall = SharedClock.wall
+    monkeypatch.setattr(SharedClock, "wall", lambda clock: wall(clock) + timedelta(hours=25))
+    assert (await system.call("POST", PAYMENTS, PAY, user=user)).status == 201
+    assert len((await system.stripe(f"/v1/customers?email={user}@example.com"))["data"]) == 1

@@ -225,11 +225,13 @@ class StripeCustomerService:
     async def _make(self, user: User) -> str | None:
         """The customer of the user's generation; None if it was deleted, or the generation has ended."""
         async with self._database.transaction() as tx:
-            first_asked = await self._users.note_customer_request(tx, user.id, self._clock.wall())
-        found = await self._search(user) if self._clock.wall() - first_asked > _KEY_PROTECTS else None
+            since = await self._users.note_customer_request(tx, user.id, self._clock.wall())
+        found = None
+        if (wall := self._clock.wall()) - since > _KEY_PROTECTS:
+            found, since = await self._search(user), wall
         if found is None:
             key = _key("customer", self._installation, user.external_id, str(user.generation))
-            with leaving_while(lambda: self._clock.wall() - first_asked <= _KEY_PROTECTS):
+            with leaving_while(lambda: self._clock.wall() - since <= _KEY_PROTECTS):
                 answer = await self._stripe.create_customer({"metadata": self._metadata(user)}, key)
             if answer.at is None:
                 found = answer.value.id
