@@ -35,6 +35,8 @@ CATCH_UP_TIMER = "events.catch_up"
 LISTED_FOR = timedelta(days=30)
 """For so long Stripe lists an event."""
 
+# So much before that it counts as forgotten: reading takes a while, and what is read must be listed until it was.
+_SLACK = timedelta(hours=1)
 _OVERLAP = timedelta(minutes=2)
 # Where webhooks come, they come first: what is read after that was missed.
 _HEAD_START = timedelta(seconds=20)
@@ -107,10 +109,15 @@ class EventCatchUp:
         end = self._clock.now() - self._head_start
         start = await self._start(mark, end)
         new = 0
+        edge = start
         async with aclosing(self._reader.read(to_unix(start), to_unix(end))) as windows:
             async for window in windows:
                 new += await self._store(window.events)
-                await self._advance(from_unix(window.until))
+                if edge < self._clock.now() - LISTED_FOR:
+                    # We stood still while it was asked for, and some of it was listed no more.
+                    return new + await self._read(mark, stop)
+                edge = from_unix(window.until)
+                await self._advance(edge)
                 if stop is not None and stop.is_set():
                     return new
         async with self._database.connection() as connection:
@@ -120,8 +127,8 @@ class EventCatchUp:
         return new
 
     async def _start(self, mark: datetime, end: datetime) -> datetime:
-        """From when on to read: a little before the cursor, and not before what Stripe still lists."""
-        wall, listed = self._clock.wall(), end - LISTED_FOR
+        """From when on to read: a little before the cursor, and not before what Stripe lists for some time yet."""
+        wall, listed = self._clock.wall(), end - LISTED_FOR + _SLACK
         async with self._database.transaction() as tx:
             cursor = await self._cursor.start(tx, mark, wall)
             if cursor >= listed:

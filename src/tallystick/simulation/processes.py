@@ -191,6 +191,9 @@ class Api(Process):
             self.tasks.add(task)
         if self.alive:
             await self._app(scope, receive, send)
+        else:
+            # It came in while the others were cut; without an answer the server would make up a 500.
+            self._drop()
 
     def _drop(self) -> None:
         if self._server is not None:

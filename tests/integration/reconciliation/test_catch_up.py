@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -281,3 +282,34 @@ async def test_past_thirty_days_the_gap_is_told_and_the_lists_are_walked(quiet_s
         assert await parts.reconciling.gaps.close_gaps() == 0
     assert await system.value("SELECT name FROM customers WHERE stripe_customer_id = $1", lost["id"]) == "Lost"
     assert not (await state_of(system)).gaps
+
+
+async def test_what_the_list_forgets_while_somebody_stands_still_is_a_gap(
+    quiet_system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A paused machine looks how far the list goes back, sleeps, and reads when it goes back less far. (Seed 22.)"""
+    system = quiet_system
+    lost = await stripe(system, "/v1/customers", name="Forgotten")
+    await forward(system, "29d")
+    kept = await stripe(system, "/v1/customers", name="Remembered")
+    stood, ask = False, service_read.EventReader._page
+
+    async def stand_still(*asked: Any, **more: Any) -> Any:
+        nonlocal stood
+        if not stood:
+            stood = True
+            await forward(system, "3d")
+        return await ask(*asked, **more)
+
+    monkeypatch.setattr(service_read.EventReader, "_page", stand_still)
+    async with parts_of(system) as parts:
+        state = await parts.reconciling.catch_up.state()
+        await parts.reconciling.catch_up.catch_up()
+        assert state is not None
+        [gap] = (await state_of(system)).gaps
+        assert gap.from_at == state.cursor_at
+        assert timedelta(days=29, hours=23) < system.now() - gap.until_at < timedelta(days=30, minutes=1)
+        await system.quiet()
+        assert await customer_events(system, kept["id"]) == ["customer.created"]
+        assert await parts.reconciling.gaps.close_gaps() == 1
+    assert await system.value("SELECT name FROM customers WHERE stripe_customer_id = $1", lost["id"]) == "Forgotten"
