@@ -167,3 +167,17 @@ async def test_a_body_in_many_small_chunks_is_read() -> None:
         writer.write(b"0\r\n\r\n")
         assert await answer(reader) == b"HTTP/1.1 200 OK\r\n"
     assert [len(body) for _, _, body in heard] == [20_000]
+
+
+async def test_whoever_sends_empty_lines_is_idle_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that begins no request does not put off the end of a connection on which nothing happens."""
+    briefly = property(lambda _: 0.5, lambda _, __: None)
+    monkeypatch.setattr(BoundedHttp, "timeout_keep_alive", briefly, raising=False)
+    async with connected() as (reader, writer):
+        for _ in range(2):
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            async with asyncio.timeout(60):
+                assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK\r\n")
+            writer.write(b"\r\n")
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""

@@ -30,6 +30,8 @@ class BoundedHttp(JoinedWrites):
         """Whether the head of a request is still to come, or to go on."""
         self._begun = False
         """Whether any request has begun."""
+        self._anew = False
+        """Whether a request began in what came last: only that ends the time for which a connection may be idle."""
         self._unheard = 0
         """How many bytes came since the last that the application hears of: a head, some of a body, its end."""
         self._timer: asyncio.TimerHandle | None = None
@@ -44,7 +46,10 @@ class BoundedHttp(JoinedWrites):
 
     def data_received(self, data: bytes) -> None:
         self._unheard += len(data)
+        idle, self._anew = self.timeout_keep_alive_task, False
         super().data_received(data)
+        if idle is not None and not self._anew and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_at(idle.when(), self.timeout_keep_alive_handler)
         if self._unheard > _HEAD_MOST:
             self._refuse(431)
         # Nearly every head comes in one piece, and costs nothing here.
@@ -55,7 +60,7 @@ class BoundedHttp(JoinedWrites):
             self._timer = self.loop.call_later(self.head_timeout_s, self._refuse, 408)
 
     def on_message_begin(self) -> None:
-        self._heading = self._begun = True
+        self._heading = self._begun = self._anew = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
