@@ -69,6 +69,20 @@ async def test_a_line_that_is_cut_makes_one_intent(system: System, when: str) ->
     assert [found["id"] for found in listed["data"]] == [first.body["stripe_setup_intent_id"]]
 
 
+async def test_a_restored_database_repeats_the_request(system: System) -> None:
+    """Stripe knows the key, and answers as the first time only where the parameters are the same."""
+    user, key = unique("setup"), unique("key")
+    first = await system.call("POST", "/api/customers/me/setup-intents", user=user, key=key)
+    assert first.status == 201
+    await system.quiet()
+    for table in ("attempts", "idempotency_keys"):
+        await system.fetch(f"DELETE FROM {table}")
+    again = await system.call("POST", "/api/customers/me/setup-intents", user=user, key=key)
+    assert (again.status, again.body) == (201, first.body)
+    listed = await system.stripe(f"/v1/setup_intents?customer={await customer_of(system, user)}")
+    assert [found["id"] for found in listed["data"]] == [first.body["stripe_setup_intent_id"]]
+
+
 async def customer_of(system: System, user: str) -> str:
     found: str = await system.value("SELECT stripe_customer_id FROM users WHERE external_id = $1", user)
     return found

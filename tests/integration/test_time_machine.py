@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from subscribing import SUBSCRIPTIONS, plan, subscribed
+from subscribing import SUBSCRIPTIONS, plan, post, subscribed
 from system import Answer, System, unique
 from tallystick.app.rebuilding import rebuild
 from tallystick.core.clock import SystemClock
 from tallystick.platform.database import Database
 from tallystick.rebuilding.errors import SchemaRefused
 from tallystick.rebuilding.models import COMPARED, MARK, Progress, Rebuilt
+from tallystick.stripe_gateway.dating import read_at
 from tallystick.webhooks.models import EventFilter
 from tallystick.webhooks.service_archive import PayloadArchiver
 from tallystick.webhooks.service_replay import EventReplayer
@@ -274,6 +275,67 @@ async def test_the_same_rows_come_out_and_planted_differences_are_found(system: 
     }
     [status] = [each for each in found.differences if each.field == "status"]
     assert (status.live, status.rebuilt) == ("succeeded", "failed")
+
+
+async def editable(system: System) -> dict[str, tuple[str, str]]:
+    """One object of each kind that can be fetched and edited: its path at Stripe, with the table that mirrors it and
+    the column of its id."""
+    name = unique("ben")
+    paid = (await system.pay(user=name)).body
+    refund = f"/api/payments/payment-intent/{paid['id']}/refund"
+    assert (await system.call("POST", refund, {"amount": 100}, user=name)).status == 200
+    price = await plan(system)
+    subscription = (await subscribed(system, name, price))["stripe_subscription_id"]
+    setup = await system.call("POST", "/api/customers/me/setup-intents", user=name)
+    schedule = await post(system, "/v1/subscription_schedules", from_subscription=subscription)
+    await system.advance("1m")
+    rows = await system.fetch(
+        "SELECT i.stripe_invoice_id AS invoice, i.stripe_customer_id AS customer, r.stripe_refund_id AS refund "
+        "FROM invoices i, refunds r WHERE i.stripe_subscription_id = $1 AND r.payment_id = $2::text::uuid",
+        subscription,
+        paid["id"],
+    )
+    product = (await system.stripe(f"/v1/prices/{price}"))["product"]
+    return {
+        f"/v1/customers/{rows[0]['customer']}": ("customers", "stripe_customer_id"),
+        f"/v1/products/{product}": ("products", "stripe_product_id"),
+        f"/v1/prices/{price}": ("prices", "stripe_price_id"),
+        f"/v1/setup_intents/{setup.body['stripe_setup_intent_id']}": ("setup_intents", "stripe_setup_intent_id"),
+        f"/v1/payment_intents/{paid['stripe_payment_intent_id']}": ("payments", "stripe_payment_intent_id"),
+        f"/v1/refunds/{rows[0]['refund']}": ("refunds", "stripe_refund_id"),
+        f"/v1/invoices/{rows[0]['invoice']}": ("invoices", "stripe_invoice_id"),
+        f"/v1/subscription_schedules/{schedule['id']}": ("subscription_schedules", "stripe_schedule_id"),
+        f"/v1/subscriptions/{subscription}": ("subscriptions", "stripe_subscription_id"),
+    }
+
+
+async def test_what_a_fetch_has_decided_is_rebuilt_however_long_its_answer_took(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It bears the time of asking, and that may be before the last event that its row was told."""
+    objects = await editable(system)
+    for path in objects:
+        await post(system, path, **{"metadata[note]": "told"})
+    await system.quiet()
+    await system.fault(target="webhook", kind="drop", times=None)
+    try:
+        for path in objects:
+            await post(system, path, **{"metadata[note]": "fetched"})
+        monkeypatch.setattr("tallystick.stripe_gateway.service.read_at", lambda left, _, raw: read_at(left, 30, raw))
+        for path in objects:
+            await system.fetch(
+                "INSERT INTO work (id, kind, business_key, payload, due_at) VALUES "
+                "(gen_random_uuid(), 'stripe.fetch', 'stripe.fetch:' || $1, jsonb_build_object('object', $1::text), "
+                "now())",
+                path.rpartition("/")[2],
+            )
+        await system.quiet()
+    finally:
+        await system.sandbox("DELETE", "/_sandbox/faults")
+    for path, (table, column) in objects.items():
+        note = f"SELECT metadata ->> 'note' FROM {table} WHERE {column} = $1"
+        assert await system.value(note, path.rpartition("/")[2]) == "fetched", path
+    assert (await built(system)).differences == []
 
 
 async def test_what_it_may_not_write_into(system: System) -> None:

@@ -114,7 +114,7 @@ class Parts:
     def _wire_setups(self) -> None:
         recorder = SetupRecorder(self.clock, self.customers)
         self.attempts.register({CREATE_SETUP: SetupOperation(self.clock, self.stripe, recorder)})
-        self.setup_commands = SetupCommands(self.stripe, self.customers, self.attempts)
+        self.setup_commands = SetupCommands(self.stripe, self.customers, self.attempts, self.settings.installation_id)
         for event_type, translate in SETUP_HANDLERS.items():
             self.registry.register(event_type, translate, recorder.record)
         refresher = SetupRefresher(self.database, self.stripe, recorder, self.webhooks)

@@ -10,8 +10,11 @@ SETUPS = MirrorTable("setup_intents", SetupRow, "stripe_setup_intent_id")
 
 
 async def find_setup(connection: Connection, customer_id: str, key: str, value: str) -> SetupRow | None:
-    """The setup intent of a customer (Stripe's id) whose metadata has this."""
+    """The newest setup intent of a customer (Stripe's id) whose metadata has this."""
     row = await connection.fetchrow(
-        f"{SETUPS.select} WHERE stripe_customer_id = $1 AND metadata ->> $2 = $3", customer_id, key, value
+        f"{SETUPS.select} WHERE stripe_customer_id = $1 AND metadata ->> $2 = $3 ORDER BY created_at DESC LIMIT 1",
+        customer_id,
+        key,
+        value,
     )
     return SETUPS.read(row) if row else None

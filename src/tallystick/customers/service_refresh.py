@@ -12,7 +12,7 @@ from tallystick.platform.work import Retry
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer, Customer
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.stripe_gateway.ordering import fetched
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.webhooks.service import StripeWebhookService
 
@@ -83,19 +83,19 @@ class CustomerRefresher:
         # The revision is read before the call: the answer replaces the row only if nothing moved it meanwhile.
         row = await self._find(object_id)
         if object_id.startswith("cus_"):
-            fetched = await self._customer(object_id, row)
+            found = await self._customer(object_id, row)
         else:
-            fetched = await self._method(object_id, row)
+            found = await self._method(object_id, row)
 
         async def record(tx: Transaction) -> None:
-            await self._recorder.record(tx, await self._webhooks.redacted(tx, [fetched.fact]))
+            await self._recorder.record(tx, await self._webhooks.redacted(tx, [found.fact]))
             await self._webhooks.record_applied(
                 tx,
-                event_type=f"{fetched.kind}.fetched",
+                event_type=f"{found.kind}.fetched",
                 object_id=object_id,
                 object_key=object_id,
-                obj=fetched.raw,
-                at=fetched.fact.source.at,
+                obj=found.raw,
+                at=found.fact.source.at,
             )
 
         await self._database.run(record)
@@ -103,12 +103,11 @@ class CustomerRefresher:
     async def _customer(self, customer_id: str, row: CustomerRow | MethodRow | None) -> _Fetched:
         answer = await retrieve_customer(self._stripe, customer_id)
         at = answer.at or answer.value.created or self._clock.now()
-        source = Source("fetch", at, base_revision=row.revision if row else None)
-        return _Fetched("customer", answer.raw, CustomerFacts(answer.value, source))
+        return _Fetched("customer", answer.raw, CustomerFacts(answer.value, fetched(at, row)))
 
     async def _method(self, method_id: str, row: CustomerRow | MethodRow | None) -> _Fetched:
         answer = await self._stripe.retrieve_payment_method(method_id)
-        source = Source("fetch", answer.at or answer.value.created, base_revision=row.revision if row else None)
+        source = fetched(answer.at or answer.value.created, row)
         return _Fetched("payment_method", answer.raw, MethodFacts(answer.value, source))
 
     async def _find(self, object_id: str) -> CustomerRow | MethodRow | None:

@@ -25,7 +25,7 @@ from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer, pick
 from tallystick.stripe_gateway.objects_billing import SetupIntent
-from tallystick.stripe_gateway.ordering import Source, Verdict, judge, later
+from tallystick.stripe_gateway.ordering import Source, Verdict, fetched, judge, later
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_setup_intents import SetupIntentCalls
 from tallystick.webhooks.service import StripeWebhookService, queue_fetches
@@ -124,8 +124,7 @@ class SetupRefresher:
             async with self._database.connection() as connection:
                 row = await SETUPS.find(connection, object_id)
             answer = await self._calls.retrieve(object_id)
-            at = answer.at or answer.value.created
-            fact = SetupFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
+            fact = SetupFacts(answer.value, fetched(answer.at or answer.value.created, row))
 
             async def record(tx: Transaction) -> None:
                 await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
@@ -135,7 +134,7 @@ class SetupRefresher:
                     object_id=object_id,
                     object_key=object_id,
                     obj=answer.raw,
-                    at=at,
+                    at=fact.source.at,
                 )
 
             await self._database.run(record)
@@ -144,17 +143,21 @@ class SetupRefresher:
 class SetupCommands:
     """Making setup intents for the browser to confirm."""
 
-    def __init__(self, stripe: StripeService, customers: StripeCustomerService, attempts: AttemptService) -> None:
+    def __init__(
+        self, stripe: StripeService, customers: StripeCustomerService, attempts: AttemptService, installation_id: str
+    ) -> None:
         self._calls = SetupIntentCalls(stripe)
         self._customers = customers
         self._attempts = attempts
+        self._installation = installation_id
 
     async def create(self, actor: Actor, customer_id: str, request: IdempotentRequest) -> Settled:
         """A setup intent for this customer (Stripe's id), which the caller has seen to be the actor's."""
         actor.require_write()
+        # A database that was restored repeats the request with the same parameters, or Stripe refuses its key.
+        setup_id = str(request.derive_id("setup", self._installation))
 
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
-            setup_id = str(new_id())
             params = {"customer": customer_id, "usage": "off_session", "metadata": {_META_ATTEMPT: setup_id}}
             return await self._attempts.store(
                 tx, request, key_id, CREATE_SETUP, {"params": params}, user_id=actor.user_id, subject_id=None

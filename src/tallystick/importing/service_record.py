@@ -74,18 +74,19 @@ class PageRecorder:
         known = await self._repository.revisions(tx, kind, list(objects))
         lacking = [obj for object_id, obj in objects.items() if object_id not in known]
         waiting = await self._waiting(tx, kind, lacking, at) if lacking else set()
-        await queue_fetches(tx, waiting, self._clock)
         fresh = [obj for obj in lacking if obj["id"] not in waiting]
         refusals = await self._add(tx, kind, fresh, at, orphans=orphans) if fresh else []
         added = await self._keep(tx, kind, fresh, at) if fresh else 0
         # A row that was moved after the list was read is the newer one.
         seen = [objects[object_id] for object_id, (_, state_at) in known.items() if state_at is None or state_at <= at]
-        changed = await self._changed(tx, kind, seen, known, at) if seen else 0
+        changed = await self._changed(tx, kind, seen, known, at) if seen else set()
+        # After the rows, as the recorders of events do: two that lock in different orders wait for each other.
+        await queue_fetches(tx, waiting | {id_ for id_ in changed if self._registry.can_fetch(id_)}, self._clock)
         counts = Counts(
             listed=len(objects),
             added=added,
-            same=len(known) - changed,
-            changed=changed + len(waiting),
+            same=len(known) - len(changed),
+            changed=len(changed) + len(waiting),
             left_out=len(fresh) - added - len(refusals),
         )
         return counts, refusals, waiting
@@ -148,17 +149,16 @@ class PageRecorder:
 
     async def _changed(
         self, tx: Transaction, kind: Kind, objects: Sequence[Json], known: Mapping[str, tuple[int, Any]], at: datetime
-    ) -> int:
-        """Have those fetched that differ from their rows; how many do."""
+    ) -> set[str]:
+        """The objects that differ from their rows. Those that cannot be fetched are recorded, the others not."""
         differing = await self._differing(tx, kind, objects, known, at)
-        await queue_fetches(tx, [id_ for id_ in differing if self._registry.can_fetch(id_)], self._clock)
         # Coupons and their like have no fetch: nothing hangs on them, and the list shows them whole.
         direct = [obj for obj in objects if obj["id"] in differing and not self._registry.can_fetch(obj["id"])]
         if direct:
             await self._recorder(kind)(tx, [_mend(kind, obj, known, at) for obj in direct])
             applied = [_applied(kind, obj, at) for obj in direct]
             await self._webhooks.record_many_applied(tx, applied, source="import")
-        return len(differing)
+        return differing
 
     async def _differing(
         self, tx: Transaction, kind: Kind, objects: Sequence[Json], known: Mapping[str, tuple[int, Any]], at: datetime

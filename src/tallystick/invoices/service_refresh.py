@@ -8,7 +8,7 @@ from tallystick.invoices.repository import InvoiceRepository
 from tallystick.platform.database import Database, Transaction
 from tallystick.platform.work import Retry
 from tallystick.stripe_gateway.fetching import fetching
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.stripe_gateway.ordering import fetched
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_invoices import InvoiceCalls
 from tallystick.webhooks.errors import ParentMissing
@@ -63,13 +63,17 @@ class InvoiceRefresher:
     async def _refresh_once(self, invoice_id: str) -> None:
         before = await self._find(invoice_id)
         answer = await self._calls.retrieve(invoice_id)
-        at = answer.at or answer.value.created
-        source = Source("fetch", at, base_revision=before.revision if before else None)
+        source = fetched(answer.at or answer.value.created, before)
 
         async def record(tx: Transaction) -> None:
             await self._record(tx, await self._webhooks.redacted(tx, [InvoiceFacts(answer.value, source)]))
             await self._webhooks.record_applied(
-                tx, event_type="invoice.fetched", object_id=invoice_id, object_key=invoice_id, obj=answer.raw, at=at
+                tx,
+                event_type="invoice.fetched",
+                object_id=invoice_id,
+                object_key=invoice_id,
+                obj=answer.raw,
+                at=source.at,
             )
 
         await self._database.run(record)

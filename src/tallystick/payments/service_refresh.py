@@ -4,10 +4,20 @@ The row's revision is read before the call, and the fetched state replaces the r
 meanwhile. What was fetched is kept in the inbox, so that the mirror can be rebuilt from there alone.
 """
 
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from tallystick.core.errors import Unavailable
-from tallystick.payments.models import ChargeFacts, DisputeFacts, Facts, IntentFacts, RefundFacts
+from tallystick.payments.models import (
+    ChargeFacts,
+    ChargeRow,
+    DisputeFacts,
+    DisputeRow,
+    Facts,
+    IntentFacts,
+    Payment,
+    RefundFacts,
+    RefundRow,
+)
 from tallystick.payments.repository import PaymentRepository
 from tallystick.payments.repository_mirror import CHARGES, DISPUTES, REFUNDS
 from tallystick.payments.service_record import PaymentRecorder
@@ -16,7 +26,7 @@ from tallystick.platform.work import Retry
 from tallystick.stripe_gateway.errors import GatewayError
 from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer, Charge, Dispute, PaymentIntent, Refund
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.stripe_gateway.ordering import Source, fetched
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.webhooks.errors import ParentMissing
 from tallystick.webhooks.service import StripeWebhookService
@@ -24,6 +34,7 @@ from tallystick.webhooks.service import StripeWebhookService
 __all__ = ["PaymentRefresher"]
 
 Object = TypeVar("Object", PaymentIntent, Charge, Refund, Dispute)
+_Row: TypeAlias = Payment | ChargeRow | RefundRow | DisputeRow
 
 
 class PaymentRefresher:
@@ -72,22 +83,21 @@ class PaymentRefresher:
 
     async def _refresh(self, object_id: str) -> bool:
         prefix = object_id.split("_", 1)[0]
-        revision = await self._revision(object_id)
+        row = await self._find(object_id)
         if prefix == "pi":
             intent = await self._stripe.retrieve_payment_intent(object_id)
-            await self._record(IntentFacts(intent.value, _source(intent, revision)), intent)
+            await self._record(IntentFacts(intent.value, _source(intent, row)), intent)
         elif prefix in ("ch", "py"):
             charge = await self._stripe.retrieve_charge(object_id)
-            await self._record(ChargeFacts(charge.value, _source(charge, revision)), charge)
+            await self._record(ChargeFacts(charge.value, _source(charge, row)), charge)
         elif prefix in ("re", "pyr"):
             refund = await self._stripe.retrieve_refund(object_id)
-            await self._record(RefundFacts(refund.value, _source(refund, revision)), refund)
+            await self._record(RefundFacts(refund.value, _source(refund, row)), refund)
         else:
             dispute = await self._stripe.retrieve_dispute(object_id)
-            await self._record(DisputeFacts(dispute.value, _source(dispute, revision)), dispute)
-        async with self._database.connection() as connection:
-            row = await self._find(connection, object_id)
-        return row is not None and not row[1]
+            await self._record(DisputeFacts(dispute.value, _source(dispute, row)), dispute)
+        row = await self._find(object_id)
+        return row is not None and not row.unsure
 
     async def _record(self, fact: Facts, answer: Answer[Object]) -> None:
         kind, object_id = str(answer.raw.get("object", "object")), fact.value.id
@@ -106,21 +116,18 @@ class PaymentRefresher:
 
         await self._database.run(record)
 
-    async def _revision(self, object_id: str) -> int | None:
-        async with self._database.connection() as connection:
-            row = await self._find(connection, object_id)
-        return row[0] if row else None
-
-    async def _find(self, connection: Transaction, object_id: str) -> tuple[int, bool] | None:
-        """Revision and doubt of the row that mirrors an object."""
+    async def _find(self, object_id: str) -> _Row | None:
+        """The row that mirrors an object."""
         prefix = object_id.split("_", 1)[0]
-        if prefix == "pi":
-            payment = await self._payments.find(connection, object_id, None)
-            return (payment.revision, payment.unsure) if payment else None
-        table = CHARGES if prefix in ("ch", "py") else REFUNDS if prefix in ("re", "pyr") else DISPUTES
-        row = await table.find(connection, object_id)
-        return (row.revision, row.unsure) if row else None
+        async with self._database.connection() as connection:
+            if prefix == "pi":
+                return await self._payments.find(connection, object_id, None)
+            if prefix in ("ch", "py"):
+                return await CHARGES.find(connection, object_id)
+            if prefix in ("re", "pyr"):
+                return await REFUNDS.find(connection, object_id)
+            return await DISPUTES.find(connection, object_id)
 
 
-def _source(answer: Answer[Object], revision: int | None) -> Source:
-    return Source("fetch", answer.at or answer.value.created, base_revision=revision)
+def _source(answer: Answer[Object], row: _Row | None) -> Source:
+    return fetched(answer.at or answer.value.created, row)

@@ -15,7 +15,7 @@ from tallystick.products.service_record import ProductRecorder
 from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer, Price, Product
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.stripe_gateway.ordering import Source, fetched
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.webhooks.service import StripeWebhookService
 
@@ -113,13 +113,12 @@ class ProductService:
     async def _refresh(self, object_id: str) -> None:
         # The revision is read before the call: the answer replaces the row only if nothing moved it meanwhile.
         row = await self._find(object_id)
-        revision = row.revision if row else None
         if object_id.startswith("price_"):
             price = await self._stripe.retrieve_price(object_id)
-            await self._record(price, PriceFacts(price.value, _source(price, revision)))
+            await self._record(price, PriceFacts(price.value, _source(price, row)))
         else:
             product = await self._stripe.retrieve_product(object_id)
-            await self._record(product, ProductFacts(product.value, _source(product, revision)))
+            await self._record(product, ProductFacts(product.value, _source(product, row)))
 
     async def _find(self, object_id: str) -> ProductRow | PriceRow | None:
         async with self._database.connection() as connection:
@@ -142,8 +141,8 @@ class ProductService:
         await self._database.run(record)
 
 
-def _source(answer: Answer[Object], revision: int | None) -> Source:
-    return Source("fetch", answer.at or answer.value.created, base_revision=revision)
+def _source(answer: Answer[Object], row: ProductRow | PriceRow | None) -> Source:
+    return fetched(answer.at or answer.value.created, row)
 
 
 def _reference(text: str) -> UUID | str:

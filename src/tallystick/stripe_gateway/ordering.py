@@ -10,11 +10,11 @@ their own.
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-__all__ = ["Source", "Verdict", "as_before", "judge", "later"]
+__all__ = ["Mirrored", "Source", "Verdict", "as_before", "fetched", "judge", "later"]
 
 
 class Source(Struct, frozen=True):
@@ -42,6 +42,27 @@ class Source(Struct, frozen=True):
     def mends(self, revision: int) -> bool:
         """Whether these facts replace what the row shows, final or not."""
         return self.repair and self.unmoved(revision)
+
+
+class Mirrored(Protocol):
+    """A row that mirrors one of Stripe's objects; `state_at` is None where nothing was told of that yet."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def state_at(self) -> datetime | None: ...
+
+
+def fetched(at: datetime, row: Mirrored | None) -> Source:
+    """Where a state comes from that Stripe was asked for `at`, its row having been read before (None: there was none).
+
+    What the row was told before Stripe was asked is in what Stripe shows, so the state is never older than the row's.
+    The time of asking is a lower bound, in whole seconds.
+    """
+    if row is None:
+        return Source("fetch", at)
+    return Source("fetch", max(at, row.state_at) if row.state_at else at, base_revision=row.revision)
 
 
 class Verdict(Enum):

@@ -29,7 +29,7 @@ from tallystick.platform.idempotency import IdempotentRequest, KeyInProgress
 from tallystick.platform.settings import Settings
 from tallystick.platform.work import Retry, WorkItem, enqueue
 from tallystick.stripe_gateway.errors import GatewayError
-from tallystick.stripe_gateway.objects import Failure
+from tallystick.stripe_gateway.objects import Failure, PaymentIntent
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.subscriptions.access import failing_since
 from tallystick.subscriptions.errors import AlreadyCanceled
@@ -47,6 +47,8 @@ _STUCK = "alert.dunning_stuck"
 _ROUTE = "dunning"
 _AFTER_STRIPE = timedelta(hours=1)
 _BATCH = 50
+# Money is on its way, or there and not told yet.
+_UNDER_WAY = frozenset({"processing", "succeeded"})
 # Nothing happened, or somebody is at it this moment.
 _BUSY = (Unavailable, KeyInProgress, OperationInProgress)
 
@@ -190,9 +192,9 @@ class LocalDunning:
         # The step after ours being planned, ours was begun: it may have died before it paid. The end waits for it.
         return run.step == step + 1 and (now < run.next_at or run.step >= len(self._keeper.rules.days))
 
-    async def _stand_back(self, case: _Case, stripes: datetime) -> None:
-        """Stripe itself will try: look again after that."""
-        at = max(stripes, self._clock.now()) + _AFTER_STRIPE
+    async def _stand_back(self, case: _Case, until: datetime) -> None:
+        """Stripe itself will try then, or has a payment under way: look again after that."""
+        at = max(until, self._clock.now()) + _AFTER_STRIPE
 
         async def postpone(tx: Transaction) -> None:
             run = replace(await self._locked(tx, case), next_at=at)
@@ -238,14 +240,10 @@ class LocalDunning:
 
     async def _is_pointless(self, case: _Case) -> bool:
         """Whether the payment is under way, or waits for the customer; or this card failed for good."""
-        if case.invoice.payment_intent_id is None:
+        intent = await self._intent(case)
+        if intent is None:
             return False
-        try:
-            async with self._stripe.background():
-                intent = (await self._stripe.retrieve_payment_intent(case.invoice.payment_intent_id)).value
-        except GatewayError as error:
-            raise Retry(type(error).__name__, counted=False) from error
-        if intent.status in ("processing", "succeeded"):
+        if intent.status in _UNDER_WAY:
             return True
         if intent.status == "requires_action":
             return intent.payment_method == case.method
@@ -253,6 +251,16 @@ class LocalDunning:
         if not isinstance(failure, Failure) or failure.payment_method != case.method:
             return False
         return not worth_retrying(failure.code, failure.decline_code)
+
+    async def _intent(self, case: _Case) -> PaymentIntent | None:
+        """By which Stripe collects the invoice, as it is now; raises `Retry` where Stripe is away."""
+        if case.invoice.payment_intent_id is None:
+            return None
+        try:
+            async with self._stripe.background():
+                return (await self._stripe.retrieve_payment_intent(case.invoice.payment_intent_id)).value
+        except GatewayError as error:
+            raise Retry(type(error).__name__, counted=False) from error
 
     async def _pay(self, case: _Case, what: str) -> None:
         user = await self._user(case)
@@ -274,6 +282,12 @@ class LocalDunning:
     async def _end(self, case: _Case) -> None:
         """After the last retry: cancel, or leave it past due for staff. What may still be paid is waited for."""
         await self._settled(case)
+        # Asked last: what our own attempts have set under way is seen. A bank debit takes days, and cannot be called
+        # back: it would pay for what was ended.
+        intent = await self._intent(case)
+        if intent is not None and intent.status in _UNDER_WAY:
+            await self._stand_back(case, self._clock.now())
+            return
         if self._ends:
             try:
                 settled = await self._cancel(case.row, await self._user(case), self._request(case, "end"))
@@ -293,7 +307,7 @@ class LocalDunning:
         await self._database.run(finish)
 
     async def _settled(self, case: _Case) -> None:
-        """Raise `Retry` while a payment is to be made yet, is under way, or came while we asked Stripe."""
+        """Raise `Retry` while a payment is to be made yet, is being sent, or came while we asked Stripe."""
         invoice_id, step = case.run.stripe_invoice_id, case.run.step
         async with self._database.connection() as connection:
             if await self._runs.has_earlier(connection, DUNNING_WORK, invoice_id, step, self._clock.now()):

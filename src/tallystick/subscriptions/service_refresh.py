@@ -14,7 +14,7 @@ from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.fetching import fetching
 from tallystick.stripe_gateway.objects import Answer
 from tallystick.stripe_gateway.objects_billing import Subscription
-from tallystick.stripe_gateway.ordering import Source
+from tallystick.stripe_gateway.ordering import fetched
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_subscriptions import SubscriptionCalls
 from tallystick.subscriptions.models import TERMINAL, SubscriptionFacts, SubscriptionRow
@@ -112,7 +112,7 @@ class SubscriptionRefresher:
 
     async def _record(self, answer: Answer[Subscription], row: SubscriptionRow | None) -> None:
         value = answer.value
-        source = Source("fetch", answer.at or value.created, base_revision=row.revision if row else None)
+        source = fetched(answer.at or value.created, row)
 
         async def record(tx: Transaction) -> None:
             facts = await self._webhooks.redacted(tx, [SubscriptionFacts(value, source)])

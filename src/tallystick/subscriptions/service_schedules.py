@@ -11,7 +11,7 @@ from tallystick.core.ids import new_id
 from tallystick.platform.database import Database, Transaction, await_makers
 from tallystick.platform.work import enqueue
 from tallystick.stripe_gateway.fetching import fetching
-from tallystick.stripe_gateway.ordering import Source, later
+from tallystick.stripe_gateway.ordering import fetched, later
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_schedules import ScheduleCalls
 from tallystick.subscriptions.models_schedules import RUNNING, ScheduleFacts, ScheduleRow
@@ -122,8 +122,7 @@ class ScheduleKeeper:
             async with self._database.connection() as connection:
                 row = await SCHEDULES.find(connection, stripe_id)
             answer = await self._calls.retrieve(stripe_id)
-            at = answer.at or answer.value.created
-            fact = ScheduleFacts(answer.value, Source("fetch", at, base_revision=row.revision if row else None))
+            fact = ScheduleFacts(answer.value, fetched(answer.at or answer.value.created, row))
 
             async def record(tx: Transaction) -> None:
                 await self._recorder.record(tx, await self._webhooks.redacted(tx, [fact]))
@@ -133,7 +132,7 @@ class ScheduleKeeper:
                     object_id=stripe_id,
                     object_key=stripe_id,
                     obj=answer.raw,
-                    at=at,
+                    at=fact.source.at,
                 )
 
             await self._database.run(record)

@@ -284,6 +284,41 @@ async def test_the_end_leaves_an_hour_after_the_last_retry(system: System) -> No
     assert await ann.status() == "canceled"
 
 
+@BOTH_VERSIONS
+@pytest.mark.parametrize(
+    ("account", "invoice", "status"),
+    [
+        ("pm_usBankAccount_success", "paid", "active"),
+        ("pm_usBankAccount_insufficientFunds", "open", "canceled"),
+    ],
+)
+async def test_the_end_waits_for_a_bank_debit(system: System, account: str, invoice: str, status: str) -> None:
+    """It takes days, cannot be called back, and would pay for what was ended."""
+    ann = await failing(system)
+    await system.advance("14d")
+    assert await attempts(ann) == ["declined"] * 2
+    await system.sandbox("POST", "/_sandbox/settings", {"delayed_settlement_s": timedelta(days=4).total_seconds()})
+    try:
+        await ann.use_card(account)
+        await system.quiet()
+    finally:
+        await system.sandbox("POST", "/_sandbox/settings", {"delayed_settlement_s": 5})
+    tried = await attempts(ann)
+    assert await charges(ann) == ["failed"] * 3 + ["pending"]
+    await system.advance("3d")
+    assert (await ann.status(), (await ann.invoices())[0]["status"]) == ("past_due", "open")
+    query = "SELECT next_at FROM dunning_runs WHERE stripe_invoice_id = $1"
+    next_at = await system.value(query, (await ann.invoices())[0]["id"])
+    assert timedelta() < next_at - system.now() <= timedelta(hours=1)
+
+    await system.advance("1d")
+    await system.advance("2h")
+    assert (await ann.status(), (await ann.invoices())[0]["status"]) == (status, invoice)
+    assert await attempts(ann) == tried
+    reasons = [mail["reason"] for mail in await ann.mails("subscription_canceled")]
+    assert reasons == (["payment_failed"] if status == "canceled" else [])
+
+
 async def restart_worker(system: System, **changes: Any) -> None:
     await system.stop_workers()
     system.settings = Settings.model_construct(**{**dict(system.settings), **changes})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.stripe_gateway.ordering import Source, Verdict, judge
+from tallystick.stripe_gateway.ordering import Source, Verdict, fetched, judge
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 State = dict[str, Any]
@@ -48,6 +48,22 @@ def test_an_answer_is_in_doubt_once_the_row_has_moved() -> None:
     assert verdict({"a": 1}, {"a": 2}, 1, origin="answer") is Verdict.UNSURE
     assert verdict({"a": 1}, {"a": 1}, 1, **moved) is Verdict.APPLY
     assert verdict({"a": 1}, {"a": 2}, -1, **moved) is Verdict.KEEP
+
+
+@dataclass
+class Shown:
+    """What is asked of a row."""
+
+    revision: int
+    state_at: datetime | None
+
+
+@pytest.mark.parametrize("later_s", [-30, -1, 0, 1])
+def test_a_fetch_is_not_older_than_what_its_row_was_told_before(later_s: int) -> None:
+    asked = AT + timedelta(seconds=later_s)
+    assert fetched(asked, Shown(3, AT)) == Source("fetch", max(asked, AT), base_revision=3)
+    assert fetched(asked, Shown(0, None)) == Source("fetch", asked, base_revision=0)
+    assert fetched(asked, None) == Source("fetch", asked)
 
 
 # A life
