@@ -32,6 +32,7 @@ from tallystick.subscriptions.service_create import SubscriptionCreation
 from tallystick.subscriptions.service_dunning import DunningKeeper
 from tallystick.subscriptions.service_dunning_local import LocalDunning
 from tallystick.subscriptions.service_facts import SUBSCRIPTION_FACT_TYPES, SubscriptionTeller
+from tallystick.subscriptions.service_first_invoice import FirstInvoices
 from tallystick.subscriptions.service_invoice_facts import INVOICE_FACT_TYPES, InvoiceTeller
 from tallystick.subscriptions.service_invoice_failures import InvoiceFailures
 from tallystick.subscriptions.service_invoice_mails import FAILED, NEEDS_ACTION, InvoiceMails
@@ -175,7 +176,10 @@ class Billing:
         terms = Terms(parts.stripe, calls, parts.products)
         planner = Planner(settings, terms)
         previews = SubscriptionPreviews(settings, parts.clock, calls, planner)
-        creation = SubscriptionCreation(settings, calls, parts.customers, terms, repository, refresher, parts.attempts)
+        first_invoices = FirstInvoices(calls, refresher)
+        creation = SubscriptionCreation(
+            settings, database, calls, parts.customers, terms, repository, refresher, first_invoices, parts.attempts
+        )
         self.subscription_changes = SubscriptionChanges(
             database, parts.clock, terms, previews, repository, refresher, parts.attempts
         )
@@ -198,7 +202,8 @@ class Billing:
             self.subscription_changes,
             self.later_changes,
             previews,
-            SubscriptionQuotes(database, parts.clock, calls, creation, refresher),
+            SubscriptionQuotes(database, parts.clock, calls, creation, first_invoices),
+            first_invoices,
             self.invoices,
             self.entitlements,
             self.dunning,

@@ -39,12 +39,13 @@ class Pages:
         self._wire_checkout()
 
     def _wire_checkout(self) -> None:
-        parts = self._parts
+        parts, sessions = self._parts, CheckoutRepository()
         kinds: dict[str, CheckoutKind] = {
             "payment": PaymentCheckout(parts.settings, parts.payments, parts.refresher, parts.products),
             "subscription": SubscriptionCheckout(
                 parts.settings,
                 parts.database,
+                sessions,
                 parts.billing.subscriptions,
                 parts.billing.subscription_refresher,
                 parts.payments,
@@ -53,9 +54,7 @@ class Pages:
                 parts.products,
             ),
         }
-        self.checkout = CheckoutService(
-            parts.database, parts.clock, parts.settings, CheckoutRepository(), parts.customers, kinds
-        )
+        self.checkout = CheckoutService(parts.database, parts.clock, parts.settings, sessions, parts.customers, kinds)
 
     def _wire_billing_pages(self) -> None:
         parts = self._parts

@@ -126,6 +126,11 @@ class CheckoutRepository:
             )
         )
 
+    async def ids_of(self, connection: Connection, subject_id: UUID) -> list[UUID]:
+        """All sessions, over or not, that end in this."""
+        rows = await connection.fetch("SELECT id FROM checkout_sessions WHERE subject_id = $1", subject_id)
+        return [row["id"] for row in rows]
+
     async def end(self, tx: Transaction, session_id: UUID, now: datetime) -> bool:
         """Let an open session's time be over now; False if it is not open."""
         return bool(

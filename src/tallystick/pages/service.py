@@ -55,6 +55,7 @@ _TOKEN_LENGTH = 43
 _ASK_EVERY = timedelta(seconds=2)
 _FIRST_LOOK = timedelta(seconds=30)
 _LONGEST_LOOK = timedelta(hours=6)
+_UNKNOWN_FOR = timedelta(minutes=20)
 
 
 class CheckoutService:
@@ -232,6 +233,7 @@ class CheckoutService:
         if session is None:
             return
         look = await self._look(session)
+        times = int(item.payload["times"])
         if look.session.status == "expired" and look.progress.state == "open":
             async with self._database.connection() as connection:
                 if await self._sessions.is_shared(connection, session):
@@ -242,8 +244,13 @@ class CheckoutService:
                 await self._refresh(session)
                 waits = isinstance(error, Unavailable | OperationInProgress)
                 raise Retry(error.code, counted=not waits) from error
+        elif look.session.status == "expired" and look.progress.state == "none" and session.started_at:
+            # Its button was pressed, and what came of that may not be known yet.
+            since = self._clock.now() - look.session.expires_at
+            if since < _UNKNOWN_FOR:
+                async with self._database.transaction() as tx:
+                    await self._look_later(tx, session, "unknown", times + 1, _FIRST_LOOK * 2 ** min(times, 4))
         elif look.session.status == "processing" or (look.session.status == "open" and session.started_at):
-            times = int(item.payload["times"])
             async with self._database.transaction() as tx:
                 await self._look_later(
                     tx, session, "look", times + 1, min(_FIRST_LOOK * 2 ** min(times, 20), _LONGEST_LOOK)

@@ -56,10 +56,11 @@ class PaymentCheckout:
         if wanted.amount is not None or wanted.currency is not None:
             raise InvalidRequest("With a price, the amount is the catalogue's.", field="amount")
         price, product = await self._products.find_price(wanted.price)
-        if not price.active or price.deleted or price.type != "one_time" or price.unit_amount is None:
+        offered = price.active and not price.deleted and (product is None or product.active)
+        if not offered or price.type != "one_time" or price.unit_amount is None:
             raise InvalidRequest("This price is not on offer as a single payment.", field="price")
         return Terms(
-            price.unit_amount * wanted.quantity,
+            price.unit_amount * price.charged(wanted.quantity),
             price.currency,
             wanted.description or (product.name if product else None),
         )

@@ -6,8 +6,10 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from tallystick.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from tallystick.customers.models import SetupRow
 from tallystick.customers.service_setup import SetupCommands
 from tallystick.pages.models import CheckoutRequest, CheckoutSession, Progress, Recurring, Started, Terms, TermsChanged
+from tallystick.pages.repository import CheckoutRepository
 from tallystick.payments.models import Payment
 from tallystick.payments.service import StripePaymentService
 from tallystick.payments.service_refresh import PaymentRefresher
@@ -19,12 +21,14 @@ from tallystick.products.service import ProductService
 from tallystick.subscriptions.models import TERMINAL, SubscriptionRow
 from tallystick.subscriptions.models_requests import CreateRequest
 from tallystick.subscriptions.service import StripeSubscriptionService
-from tallystick.subscriptions.service_quote import Quote, Waiting
+from tallystick.subscriptions.service_first_invoice import Waiting
+from tallystick.subscriptions.service_quote import Quote
 from tallystick.subscriptions.service_refresh import SubscriptionRefresher
 
 __all__ = ["SubscriptionCheckout"]
 
 _UNPAID = ("past_due", "unpaid")
+_OVER = ("succeeded", "requires_capture", "canceled", "abandoned")
 
 
 class SubscriptionCheckout:
@@ -38,6 +42,7 @@ class SubscriptionCheckout:
         self,
         settings: Settings,
         database: Database,
+        sessions: CheckoutRepository,
         subscriptions: StripeSubscriptionService,
         refresher: SubscriptionRefresher,
         payments: StripePaymentService,
@@ -47,6 +52,7 @@ class SubscriptionCheckout:
     ) -> None:
         self._settings = settings
         self._database = database
+        self._sessions = sessions
         self._subscriptions = subscriptions
         self._refresher = refresher
         self._payments = payments
@@ -94,7 +100,7 @@ class SubscriptionCheckout:
         """What holds instead: a trial was used up elsewhere, say, or credit has come or gone."""
         quote = await self._subscriptions.quote(actor, _wish(session, str(session.price_id), None))
         recurring = _recurring(quote)
-        if waiting.payment_secret:
+        if waiting.status != "trialing":
             charged = quote.subtotal - quote.discount + quote.tax
             recurring = replace(recurring, trial_days=0, credit=charged - waiting.due)
         return Terms(waiting.due, session.currency, session.description, recurring)
@@ -105,11 +111,13 @@ class SubscriptionCheckout:
             return Progress("none")
         if row.waits_for_card:
             return await self._saving(session, row)
+        if await self._lacks_card(session, row):
+            return Progress("open" if row.status in _UNPAID else "canceled")
         payment = await self._payment(session)
         if payment is not None and payment.status == "processing":
             # Stripe lets it begin while a debit is under way.
             return Progress("processing")
-        if row.status == "incomplete" or (row.status in _UNPAID and payment and payment.status == "failed"):
+        if row.status == "incomplete" or (row.status in _UNPAID and _is_unpaid(session, payment)):
             return Progress("open", failure=_failure_of(payment))
         if row.status in TERMINAL and (row.activated_at is None or row.pending_setup_intent_id is not None):
             return Progress("canceled")
@@ -122,12 +130,24 @@ class SubscriptionCheckout:
         async with self._database.connection() as connection:
             return (await self._payments.of_intents(connection, [session.intent_id])).get(session.intent_id)
 
+    async def _lacks_card(self, session: CheckoutSession, row: SubscriptionRow) -> bool:
+        """Whether what was free is over, and the card that pays from then on was never saved."""
+        asked = session.intent_id is not None and session.intent_id.startswith("seti_")
+        if not asked or row.default_payment_method is not None or row.status in ("trialing", "active"):
+            return False
+        setup = await self._setup(session)
+        return setup is None or setup.status != "succeeded"
+
+    async def _setup(self, session: CheckoutSession) -> SetupRow | None:
+        """The saving of its card, where the browser was given one to confirm."""
+        if session.intent_id is None:
+            return None
+        async with self._database.connection() as connection:
+            return await self._setups.find(connection, session.intent_id)
+
     async def _saving(self, session: CheckoutSession, row: SubscriptionRow) -> Progress:
         """How far its card is; that it is saved may be known before the subscription shows it."""
-        setup = None
-        if session.intent_id is not None:
-            async with self._database.connection() as connection:
-                setup = await self._setups.find(connection, session.intent_id)
+        setup = await self._setup(session)
         if setup is not None and setup.status == "succeeded":
             return Progress("done", free_until=row.trial_end)
         failure = (setup.error_code, setup.decline_code) if setup and setup.error_code else None
@@ -145,7 +165,7 @@ class SubscriptionCheckout:
         # A trial is canceled outright: its card may have been saved this second.
         await self.refresh(session)
         row = await self._find(session)
-        if row is None or not (row.status == "incomplete" or row.waits_for_card):
+        if row is None or not (row.status == "incomplete" or (row.waits_for_card and await self._is_ours(row))):
             return
         actor = Actor(session.user_id, "system", frozenset({"admin"}))
         # A new key whenever it has moved on: what was refused then may be possible now.
@@ -153,6 +173,12 @@ class SubscriptionCheckout:
         settled = await self._subscriptions.give_up(actor, str(row.id), request)
         if settled.status != 200:
             raise Conflict("The subscription could not be ended.", subscription_status=row.status)
+
+    async def _is_ours(self, row: SubscriptionRow) -> bool:
+        """Whether a session began it: what began elsewhere, and runs, is not a page's to end."""
+        async with self._database.connection() as connection:
+            ids = await self._sessions.ids_of(connection, row.id)
+        return any(self.subject_id(session_id) == row.id for session_id in ids)
 
     def _request(self, session_id: UUID) -> IdempotentRequest:
         """The one request by which a session's subscription is made, however often and from wherever it is sent."""
@@ -163,6 +189,12 @@ class SubscriptionCheckout:
             return await self._subscriptions.find(Actor(session.user_id, "", frozenset()), str(session.subject_id))
         except NotFound:
             return None
+
+
+def _is_unpaid(session: CheckoutSession, payment: Payment | None) -> bool:
+    """Whether the browser was given a payment to confirm, and it has come to nothing so far."""
+    given = session.intent_id is not None and session.intent_id.startswith("pi_")
+    return given and (payment is None or payment.status not in _OVER)
 
 
 def _failure_of(payment: Payment | None) -> tuple[str | None, str | None] | None:

@@ -23,6 +23,7 @@ class CreateRequest(Struct, frozen=True, kw_only=True):
 
     `by_browser`: the customer is at a page of ours and confirms the first payment, or saves a card, there; the request
     itself charges nothing, whatever cards are saved, and a trial that waits for its card is taken up again, too.
+    `shown`: what the customer saw as due at once, in minor units, and the days of the trial; nothing else is charged.
     """
 
     price: str
@@ -32,6 +33,7 @@ class CreateRequest(Struct, frozen=True, kw_only=True):
     promotion_code: str | None = None
     metadata: dict[str, str] = {}
     by_browser: bool = False
+    shown: tuple[int, int] | None = None
 
 
 class ChangeRequest(Struct, frozen=True, kw_only=True):

@@ -32,9 +32,10 @@ from tallystick.subscriptions.service_change import SubscriptionChanges, referen
 from tallystick.subscriptions.service_change_later import LaterChanges
 from tallystick.subscriptions.service_create import SubscriptionCreation
 from tallystick.subscriptions.service_dunning import DunningKeeper
+from tallystick.subscriptions.service_first_invoice import FirstInvoices, Waiting
 from tallystick.subscriptions.service_payment import payment_of
 from tallystick.subscriptions.service_preview import SubscriptionPreviews
-from tallystick.subscriptions.service_quote import Quote, SubscriptionQuotes, Waiting
+from tallystick.subscriptions.service_quote import Quote, SubscriptionQuotes
 
 __all__ = ["StripeSubscriptionService"]
 
@@ -53,6 +54,7 @@ class StripeSubscriptionService:
         later: LaterChanges,
         previews: SubscriptionPreviews,
         quotes: SubscriptionQuotes,
+        first_invoices: FirstInvoices,
         invoices: InvoiceService,
         entitlements: EntitlementService,
         dunning: DunningKeeper,
@@ -66,6 +68,7 @@ class StripeSubscriptionService:
         self._later = later
         self._previews = previews
         self._quotes = quotes
+        self._first_invoices = first_invoices
         self._invoices = invoices
         self._entitlements = entitlements
         self._dunning = dunning
@@ -118,7 +121,7 @@ class StripeSubscriptionService:
 
     async def waiting(self, subscription: SubscriptionRow) -> Waiting:
         """What a subscription that was just begun waits for, as Stripe shows it now; raises `Unavailable`."""
-        return await self._quotes.waiting(subscription)
+        return await self._first_invoices.waiting(subscription)
 
     async def get(self, actor: Actor, subscription_id: str) -> tuple[SubscriptionRow, Sequence[Grant], Dunning | None]:
         """A subscription that the actor may see, what it grants, and its dunning calendar; raises `NotFound`."""

@@ -4,30 +4,29 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
-
 from tallystick.attempts.models import Attempt, Settled
 from tallystick.attempts.service import AttemptService, Prepare
 from tallystick.core.checks import check_metadata
 from tallystick.core.errors import DomainError, Unavailable
 from tallystick.customers.service import StripeCustomerService
 from tallystick.platform.auth import Actor
-from tallystick.platform.database import Connection, Transaction
+from tallystick.platform.database import Connection, Database, Transaction
 from tallystick.platform.idempotency import IdempotentRequest
 from tallystick.platform.settings import Settings
 from tallystick.products.models import PriceRow
 from tallystick.stripe_gateway.errors import GatewayError
 from tallystick.stripe_gateway.service_subscriptions import SubscriptionCalls
-from tallystick.subscriptions.errors import SubscriptionExists
+from tallystick.subscriptions.errors import PreviewStale, SubscriptionExists
 from tallystick.subscriptions.models import LIVE, SubscriptionRow
 from tallystick.subscriptions.models_requests import CreateRequest
 from tallystick.subscriptions.repository import SubscriptionRepository
+from tallystick.subscriptions.service_first_invoice import FirstInvoices
 from tallystick.subscriptions.service_operations import CREATE, TAKE_UP
 from tallystick.subscriptions.service_record import META_INSTALLATION, META_SUBSCRIPTION, META_USER
 from tallystick.subscriptions.service_refresh import SubscriptionRefresher
-from tallystick.subscriptions.service_terms import Terms, check_quantity, is_metered, wrong_currency
+from tallystick.subscriptions.service_terms import Terms, Wish, check_quantity, is_metered, wrong_currency
 
-__all__ = ["SubscriptionCreation", "Wish", "execute"]
+__all__ = ["SubscriptionCreation", "execute"]
 
 META_PROMOTION_CODE = "tallystick_promotion_code"
 """The promotion code that a subscription was created with: Stripe tells only the discount that it became."""
@@ -39,19 +38,23 @@ class SubscriptionCreation:
     def __init__(
         self,
         settings: Settings,
+        database: Database,
         calls: SubscriptionCalls,
         customers: StripeCustomerService,
         terms: Terms,
         repository: SubscriptionRepository,
         refresher: SubscriptionRefresher,
+        first_invoices: FirstInvoices,
         attempts: AttemptService,
     ) -> None:
         self._settings = settings
+        self._database = database
         self._calls = calls
         self._customers = customers
         self._terms = terms
         self._repository = repository
         self._refresher = refresher
+        self._first_invoices = first_invoices
         self._attempts = attempts
 
     async def create(self, actor: Actor, request: IdempotentRequest, wanted: CreateRequest) -> Settled:
@@ -64,6 +67,7 @@ class SubscriptionCreation:
         Raises:
             InvalidRequest, PriceNotUsable, PromotionCodeNotUsable, PaymentMethodNotUsable: bad input.
             SubscriptionExists, OperationInProgress: the slot is taken; nothing was sent.
+            PreviewStale: something else than was `shown` would be charged; nothing was sent.
             Unavailable: nothing happened.
         """
         actor.require_write()
@@ -73,6 +77,8 @@ class SubscriptionCreation:
     async def _build(self, actor: Actor, request: IdempotentRequest, wanted: CreateRequest) -> Prepare:
         wish = await self.wish(actor, wanted, request.derive_id("subscription", self._settings.installation_id))
         await self._refresher.refresh_customer(wish.customer)
+        if wanted.shown is not None:
+            await self._check_shown(actor, wish, wanted.shown)
 
         async def prepare(tx: Transaction, key_id: UUID) -> Attempt:
             kind, subject, stored = await self._decide(tx, actor, wish)
@@ -89,7 +95,20 @@ class SubscriptionCreation:
 
         return prepare
 
-    async def wish(self, actor: Actor, wanted: CreateRequest, our_id: UUID) -> "Wish":
+    async def _check_shown(self, actor: Actor, wish: Wish, shown: tuple[int, int]) -> None:
+        """Raise `PreviewStale` unless what would be charged is what the customer saw."""
+        async with self._database.connection() as connection:
+            if await self._repository.find(connection, wish.our_id):
+                # It was made by this very request, which a restored database knows nothing of.
+                return
+            rows = await self._repository.open_of(connection, actor.user_id)
+            days, left = await self._begun(connection, actor, wish, rows)
+        self._check_slot([row for row in rows if row is not left], wish.price)
+        due = await self._first_invoices.due(days, left, await self._first_invoices.preview(wish))
+        if (due, days) != shown:
+            raise PreviewStale
+
+    async def wish(self, actor: Actor, wanted: CreateRequest, our_id: UUID) -> Wish:
         """What is wanted, checked; raises as `create`."""
         price = await self._terms.price(wanted.price)
         check_quantity(price, wanted.quantity)
@@ -100,7 +119,7 @@ class SubscriptionCreation:
             method, attach = await self._terms.method(wanted.payment_method, customer)
         return Wish(wanted, price, customer, code, method, attach, our_id)
 
-    async def _decide(self, tx: Transaction, actor: Actor, wish: "Wish") -> tuple[str, UUID, dict[str, Any]]:
+    async def _decide(self, tx: Transaction, actor: Actor, wish: Wish) -> tuple[str, UUID, dict[str, Any]]:
         """Under the user's lock: the kind of attempt, the subscription it is about, and what it needs."""
         await self._customers.lock(tx, actor.user_id)
         needed = {"customer": wish.customer, "payment_method": wish.method, "attach": wish.attach}
@@ -108,6 +127,9 @@ class SubscriptionCreation:
         rows = [] if own else await self._repository.open_of(tx, actor.user_id)
         days, left = await self._begun(tx, actor, wish, rows)
         self._check_slot([row for row in rows if row is not left], wish.price)
+        if own is None and wish.wanted.shown is not None and wish.wanted.shown[1] != days:
+            # The one trial was given meanwhile, to another request.
+            raise PreviewStale
         if left is not None:
             return TAKE_UP, left.id, {**needed, "subscription": left.stripe_subscription_id, "revision": left.revision}
         charged = wish.method or (
@@ -129,12 +151,12 @@ class SubscriptionCreation:
             if row.currency is not None and row.currency != price.currency:
                 raise wrong_currency(price, row.currency)
 
-    async def trial(self, connection: Connection, actor: Actor, wish: "Wish") -> tuple[int, SubscriptionRow | None]:
+    async def trial(self, connection: Connection, actor: Actor, wish: Wish) -> tuple[int, SubscriptionRow | None]:
         """The days of the trial that would be given, and what would be taken up again in place of a new one."""
         return await self._begun(connection, actor, wish, await self._repository.open_of(connection, actor.user_id))
 
     async def _begun(
-        self, connection: Connection, actor: Actor, wish: "Wish", rows: Sequence[SubscriptionRow]
+        self, connection: Connection, actor: Actor, wish: Wish, rows: Sequence[SubscriptionRow]
     ) -> tuple[int, SubscriptionRow | None]:
         days = wish.wanted.trial_period_days
         days = self._settings.default_trial_days if days is None else days
@@ -152,7 +174,7 @@ class SubscriptionCreation:
             if row.status == "incomplete" and row.latest_invoice_id
         ]
 
-    def _params(self, actor: Actor, wish: "Wish", days: int) -> dict[str, Any]:
+    def _params(self, actor: Actor, wish: Wish, days: int) -> dict[str, Any]:
         """The parameters of `POST /v1/subscriptions`."""
         item: dict[str, Any] = {"price": wish.price.stripe_price_id}
         if not is_metered(wish.price):
@@ -184,18 +206,6 @@ class SubscriptionCreation:
         except GatewayError as error:
             # The customer's key makes a repeat safe, so nothing of the subscription has begun.
             raise Unavailable(retry_after_s=1) from error
-
-
-class Wish(Struct, frozen=True):
-    """What is wanted, with what is known of it: `code` and `method` are Stripe's ids."""
-
-    wanted: CreateRequest
-    price: PriceRow
-    customer: str
-    code: str | None
-    method: str | None
-    attach: bool
-    our_id: UUID
 
 
 def _left(rows: Sequence[SubscriptionRow], wish: Wish) -> SubscriptionRow | None:

@@ -4,6 +4,9 @@ What changes at Stripe between this and the call is refused by Stripe, and told 
 """
 
 import re
+from uuid import UUID
+
+from msgspec import Struct
 
 from tallystick.core.declines import PaymentMethodNotUsable
 from tallystick.core.errors import InvalidRequest, NotFound, Unavailable
@@ -14,11 +17,24 @@ from tallystick.stripe_gateway.errors import GatewayError, GatewayRejected
 from tallystick.stripe_gateway.service import StripeService
 from tallystick.stripe_gateway.service_subscriptions import SubscriptionCalls
 from tallystick.subscriptions.errors import PriceNotUsable, PromotionCodeNotUsable
+from tallystick.subscriptions.models_requests import CreateRequest
 
-__all__ = ["QUANTITY_MAX", "Terms", "check_quantity", "is_metered", "wrong_currency"]
+__all__ = ["QUANTITY_MAX", "Terms", "Wish", "check_quantity", "is_metered", "wrong_currency"]
 
 QUANTITY_MAX = 999_999
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,500}\Z")
+
+
+class Wish(Struct, frozen=True):
+    """What is wanted of a new subscription, with what is known of it: `code` and `method` are Stripe's ids."""
+
+    wanted: CreateRequest
+    price: PriceRow
+    customer: str
+    code: str | None
+    method: str | None
+    attach: bool
+    our_id: UUID
 
 
 class Terms:

@@ -212,6 +212,25 @@ async def test_a_price_of_the_catalogue_decides_the_amount(system: System) -> No
     assert "3 × €7.00" in html
     for bad in ({**wanted, "amount": 1}, {"price": recurring["id"]}, {"price": "price_missing"}):
         assert (await system.call("POST", BASE, bad)).status in (404, 422)
+    await system.stripe(f"/v1/products/{product['id']}", {"active": "false"})
+    await system.quiet()
+    refused = await system.call("POST", BASE, wanted)
+    assert (refused.status, refused.body["field"]) == (422, "price")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "rounded", "amount", "words"),
+    [(12, "up", 1400, "Quantity 12"), (12, "down", 700, "Quantity 12"), (20, "up", 1400, "20 × €0.70")],
+)
+async def test_packs_are_charged_whole(system: System, quantity: int, rounded: str, amount: int, words: str) -> None:
+    product = await system.stripe("/v1/products", {"name": "Eggs"})
+    packs = {"transform_quantity[divide_by]": "10", "transform_quantity[round]": rounded}
+    data = {"product": product["id"], "unit_amount": "700", "currency": "eur", **packs}
+    price = await system.stripe("/v1/prices", data)
+    await system.quiet()
+    made = await system.call("POST", BASE, {"price": price["id"], "quantity": quantity})
+    assert made.body["amount"] == amount
+    assert words in (await Customer(system, made.body["url"]).page())[1]
 
 
 @pytest.mark.parametrize(

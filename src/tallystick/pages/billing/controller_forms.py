@@ -25,6 +25,7 @@ from tallystick.subscriptions.models_requests import CreateRequest
 __all__ = ["BillingFormController", "in_months"]
 
 _COMMENT_MAX = 500
+_DIGITS_MAX = 18
 
 
 class BillingFormController:
@@ -75,6 +76,7 @@ class BillingFormController:
             quantity=quantity_of(dict(form)) or 1,
             payment_method=_text(form, "method") or None,
             promotion_code=code_of(dict(form)),
+            shown=(_number(form, "due"), _number(form, "trial_days")),
         )
         return await self._sent(lambda: self._actions.subscribe(who, _key(form), wanted), again)
 
@@ -176,6 +178,12 @@ class BillingFormController:
 def _text(form: FormData, name: str) -> str:
     value = form.get(name, "")
     return value.strip() if isinstance(value, str) else ""
+
+
+def _number(form: FormData, name: str) -> int:
+    """What a page of ours wrote there; -1, which is never due, where it is not what we write."""
+    text = _text(form, name)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS_MAX else -1
 
 
 def _key(form: FormData) -> str:

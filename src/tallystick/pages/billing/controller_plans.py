@@ -153,7 +153,7 @@ class PlanController:
             told = self._pages.problem(request, who, "SAME_PLAN")
             return await self.change_page(request, who, subscription, status=422, problem=told)
         shown = {"found": found, "preview": preview, "chosen": chosen, "later": wanted.when == "period_end"}
-        count = wanted.quantity or found.row.quantity or 1
+        count = 1 if chosen.metered else wanted.quantity or found.row.quantity or 1
         return self._pages.page(request, who, "preview.html", **{**shown, "quantity": count, "status": 200, **more})
 
     async def code(self, request: Request, who: Visitor) -> Response:

@@ -81,12 +81,13 @@ class BillingActions:
     # Subscriptions
 
     async def subscribe(self, who: Visitor, nonce: str, wanted: CreateRequest) -> str:
-        """A new subscription: of `wanted`, the price, quantity, payment method and promotion code count."""
+        """A new subscription: nothing is charged but what was `shown`; raises `PreviewStale`."""
         body = {
             "price": wanted.price,
             "quantity": wanted.quantity,
             "payment_method": wanted.payment_method,
             "promotion_code": wanted.promotion_code,
+            "shown": wanted.shown,
         }
         request = _request(who, nonce, "subscribe", body)
         try:
