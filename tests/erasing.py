@@ -1,9 +1,11 @@
 """What tests of erasure share: a person whose data is everywhere, and a search through the whole database."""
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -11,7 +13,9 @@ from subscribing import create, plan
 from system import WEBHOOK_SECRET, System, unique
 from tallystick.stripe_gateway.signatures import sign
 
-__all__ = ["Someone", "books", "everywhere", "send_event", "someone"]
+__all__ = ["ADMIN", "Someone", "books", "erase", "erased", "event", "everywhere", "send_event", "someone", "user_id"]
+
+ADMIN = ("admin",)
 
 
 @dataclass
@@ -100,6 +104,37 @@ async def someone(system: System, *, subscribe: bool = True) -> Someone:
         who.subscription = made.body["id"]
     await system.quiet()
     return who
+
+
+async def user_id(system: System, who: Someone) -> UUID:
+    found: UUID = await system.value("SELECT id FROM users WHERE external_id = $1", who.user)
+    return found
+
+
+async def erase(system: System, user: str, **body: Any) -> Any:
+    answer = await system.call("POST", f"/api/users/{user}/erase", body, user="grace", roles=ADMIN)
+    assert answer.status == 202, answer.body
+    return answer.body
+
+
+async def erased(system: System, user: UUID) -> Any:
+    """The erasure of a user, once the worker is done with it."""
+    async with asyncio.timeout(20):
+        while True:
+            answer = await system.call("GET", f"/api/users/{user}/erasure", user="grace", roles=ADMIN)
+            assert answer.status == 200, answer.body
+            if answer.body["state"] == "done":
+                await system.quiet()
+                return answer.body
+            await asyncio.sleep(0.05)
+
+
+def event(event_id: str, kind: str, obj: dict[str, Any]) -> dict[str, Any]:
+    """An event about `obj` as Stripe tells it."""
+    return {
+        "id": event_id, "object": "event", "type": kind, "created": obj.get("created", 1_790_000_000),
+        "api_version": "2023-10-16", "request": {"id": None, "idempotency_key": None}, "data": {"object": obj},
+    }  # fmt: skip
 
 
 async def send_event(system: System, event: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """A person's story, then its export and its erasure: nothing tells who it was, and the books stand as they stood."""
 
-import asyncio
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from erasing import Someone, books, everywhere, send_event, someone
+from erasing import ADMIN, Someone, books, erase, erased, everywhere, send_event, someone, user_id
 from subscribing import SUBSCRIPTIONS
 from system import System, unique
 from tallystick.app.parts import build_parts
@@ -23,31 +22,6 @@ from tallystick.privacy.service_walk import ErasureWalk
 from tallystick.rebuilding.models import Progress
 from tallystick.reconciliation.kinds import kind_named
 from tallystick.webhooks.service_archive import PayloadArchiver
-
-ADMIN = ("admin",)
-
-
-async def user_id(system: System, who: Someone) -> UUID:
-    found: UUID = await system.value("SELECT id FROM users WHERE external_id = $1", who.user)
-    return found
-
-
-async def erase(system: System, user: str, **body: Any) -> Any:
-    answer = await system.call("POST", f"/api/users/{user}/erase", body, user="grace", roles=ADMIN)
-    assert answer.status == 202, answer.body
-    return answer.body
-
-
-async def erased(system: System, user: UUID) -> Any:
-    """The erasure of a user, once the worker is done with it."""
-    async with asyncio.timeout(20):
-        while True:
-            answer = await system.call("GET", f"/api/users/{user}/erasure", user="grace", roles=ADMIN)
-            assert answer.status == 200, answer.body
-            if answer.body["state"] == "done":
-                await system.quiet()
-                return answer.body
-            await asyncio.sleep(0.05)
 
 
 async def export(system: System, user: str, **more: Any) -> Any:

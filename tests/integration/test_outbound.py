@@ -16,7 +16,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from system import MakeDatabase, System, free_port, running_system, serving, unique, until
 from tallystick.app import create_worker
+from tallystick.metrics.repository_health import HealthRepository
 from tallystick.notifications import outbound
+from tallystick.platform.database import Database
 
 BASE = "/api/webhook-endpoints"
 ADMIN: dict[str, Any] = {"user": "root", "roles": ("admin",)}
@@ -385,10 +387,50 @@ async def test_410_switches_an_endpoint_off_at_once(system: System) -> None:
         assert dead["response_status"] == 410
         state = (await system.call("GET", f"{BASE}/{endpoint.id}", **ADMIN)).body
         assert (state["enabled"], state["disabled_reason"]) == (False, "gone")
+        database = await Database.connect(system.database_url)
+        try:
+            async with database.connection() as connection:
+                health = await HealthRepository().health(connection, now=system.now(), wall=system.now())
+        finally:
+            await database.close()
+        assert health.endpoints_disabled == 1, "staff hear of it"
         await system.pay(user=unique("ann"))
         await system.quiet()
         assert len(await rows(system, endpoint)) == 1
         assert len(endpoint.receiver.heard) == 1
+
+
+async def test_what_the_old_address_answers_is_not_held_against_the_new_one(system: System) -> None:
+    async with (
+        listening(system, answer=lambda _: 410) as old,
+        listening(system, events=("refund.failed",)) as new,
+    ):
+        old.receiver.gate.clear()
+        await system.call("POST", f"{BASE}/{old.id}/test", **ADMIN)
+        await until(lambda: old.receiver.heard, "the old address has it")
+        changed = await system.call("PUT", f"{BASE}/{old.id}", {"url": new.receiver.url}, **ADMIN)
+        assert changed.status == 200, changed.body
+        old.receiver.gate.set()
+        await wait_for(system, old, "delivered")
+        state = (await system.call("GET", f"{BASE}/{old.id}", **ADMIN)).body
+        assert (state["enabled"], state["disabled_reason"]) == (True, None)
+        assert [heard.id for heard in new.receiver.heard] == [old.receiver.heard[0].id]
+
+
+async def test_a_new_address_begins_without_the_failures_of_the_old_one(system: System) -> None:
+    failing = "SELECT failing_since FROM webhook_endpoints WHERE id = $1::uuid"
+    async with listening(system, answer=lambda _: 500) as old, listening(system, events=("refund.failed",)) as new:
+        await system.call("POST", f"{BASE}/{old.id}/test", **ADMIN)
+        for _ in range(100):
+            if await system.value(failing, old.id) is not None:
+                break
+            await asyncio.sleep(0.05)
+        new.receiver.gate.clear()
+        await system.call("PUT", f"{BASE}/{old.id}", {"url": new.receiver.url}, **ADMIN)
+        await until(lambda: new.receiver.heard, "the new address has it")
+        assert await system.value(failing, old.id) is None
+        new.receiver.gate.set()
+        await wait_for(system, old, "delivered")
 
 
 async def test_a_worker_that_dies_in_the_middle_is_followed_by_one_with_the_same_id(system: System) -> None:

@@ -165,3 +165,20 @@ async def test_a_product_whose_price_stripe_refuses_is_not_on_offer(system: Syst
     await system.quiet()
     listed = (await system.call("GET", "/api/products?limit=100")).body["data"]
     assert [row["name"] for row in listed].count(body["name"]) == 1
+
+
+async def test_a_refused_product_that_cannot_be_archived_at_once_is_archived_later(system: System) -> None:
+    root, key = unique("root"), unique("key")
+    price = {"unit_amount": 100, "currency": "usd", "lookup_key": unique("key")}
+    body = {"name": unique("Taken"), "prices": [price]}
+    assert (await system.call("POST", "/api/products", body, user=root, roles=("admin",))).status == 201
+    # A limit says that nothing was done, of the archiving; the product was made.
+    await system.fault(target="api", kind="status", method="POST", path="/v1/products/*", status=429, times=5)
+    twice = await system.call("POST", "/api/products", body, user=root, roles=("admin",), key=key)
+    assert twice.status == 202, twice.body
+    await system.sandbox("DELETE", "/_sandbox/faults")
+    await system.quiet()
+    final = await system.call("POST", "/api/products", body, user=root, roles=("admin",), key=key)
+    assert (final.status, final.code) == (422, "PRODUCT_REJECTED")
+    listed = (await system.call("GET", "/api/products?limit=100")).body["data"]
+    assert [row["name"] for row in listed].count(body["name"]) == 1

@@ -44,6 +44,7 @@ _ONE_FEATURE = f"""
         LEFT JOIN products p ON p.stripe_product_id = g.stripe_product_id
     ) ON pf.feature_id = f.id
     WHERE f.key = $3
+    ORDER BY g.since DESC, g.subscription_id, g.stripe_product_id
 """
 
 

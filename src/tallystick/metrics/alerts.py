@@ -236,7 +236,7 @@ RULES: Sequence[Rule] = (
     Rule(
         "OutboundEndpointOff",
         "ticket",
-        "An endpoint of your application was switched off after failing for long.",
+        "An endpoint of your application was switched off: it failed for long, or said that it is gone.",
         "Mend it, then enable it: /console/endpoints, or PUT /api/webhook-endpoints/:id.",
         lambda signals: signals.health.endpoints_disabled,
         0,

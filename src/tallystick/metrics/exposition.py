@@ -171,7 +171,9 @@ def _health(health: Health) -> list[Metric]:
         _gauge("differences_open", "Objects that differ from Stripe's.", health.differences_open),
         _gauge("invariant_violations", "Rows that break what must always hold.", health.violations),
         _gauge(
-            "outbound_endpoints_disabled", "Endpoints that were switched off for failing.", health.endpoints_disabled
+            "outbound_endpoints_disabled",
+            "Endpoints that were switched off for failing, or for being gone.",
+            health.endpoints_disabled,
         ),
         _gauge("database_connections", "Connections of all clients of the server.", health.connections),
         _gauge("database_connections_limit", "How many PostgreSQL allows.", health.connections_max),

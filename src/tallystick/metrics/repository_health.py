@@ -78,7 +78,7 @@ _EVENTS = """
 _STUCK = f"""
     SELECT (SELECT count(*) FROM webhook_events WHERE state IN ('dead', 'parked')) AS dead,
         (SELECT count(*) FROM webhook_parked_objects) AS parked,
-        (SELECT count(*) FROM webhook_endpoints WHERE NOT deleted AND disabled_reason = 'failing')
+        (SELECT count(*) FROM webhook_endpoints WHERE NOT deleted AND disabled_reason IN ('failing', 'gone'))
             AS endpoints_disabled,
         (SELECT count(*) FROM attempts WHERE state IN ('requested', 'unknown')) AS attempts_open,
         (SELECT coalesce(extract(epoch FROM $1 - min(sent_at)), 0)::float8 FROM attempts

@@ -181,29 +181,31 @@ class OutboundService:
         if outcome.error is None:
             ours = await self._deliveries.finish(tx, delivery, "delivered", now, status=status, body=body)
             if ours and delivery.endpoint_id:
-                await self._endpoints.succeeded(tx, delivery.endpoint_id)
+                await self._endpoints.succeeded(tx, delivery)
             return
         error = outcome.error
         log.warning("outbound.not_delivered", id=str(delivery.id), receiver=delivery.receiver, reason=error)
         last_try = delivery.first_tried_at + _TRIED_FOR
-        if status == _GONE or wall >= last_try:
+        # What was sent to an address that is the endpoint's no more is not its answer: the new one gets the fact.
+        moved = delivery.endpoint_id is not None and await self._endpoints.moved(tx, delivery)
+        gone = status == _GONE and not moved
+        if gone or wall >= last_try:
             ours = await self._deliveries.finish(tx, delivery, "dead", now, error=error, status=status, body=body)
         else:
             # Not all who failed together come back together; the day ends with a last try.
             delay = backoff(delivery.attempts + 1, _FIRST_DELAY, _MOST_DELAY) * (1 - random.random() / 10)
             again = min(wall + delay, last_try)
             ours = await self._deliveries.put_back(tx, delivery, again, error=error, status=status, body=body)
-        if ours and delivery.endpoint_id:
-            await self._note_failure(tx, delivery, error, gone=status == _GONE)
+        if ours and delivery.endpoint_id and not moved:
+            await self._note_failure(tx, delivery, error, gone=gone)
 
     async def _note_failure(self, tx: Transaction, delivery: Delivery, error: str, *, gone: bool) -> None:
         assert delivery.endpoint_id is not None
         now, wall = self._clock.now(), self._clock.wall()
-        since = await self._endpoints.failed(tx, delivery.endpoint_id, wall)
-        if not gone and wall - since < _SWITCHED_OFF_AFTER:
+        since = await self._endpoints.failed(tx, delivery, wall)
+        if since is None or (not gone and wall - since < _SWITCHED_OFF_AFTER):
             return
-        url = await self._endpoints.switch_off(tx, delivery.endpoint_id, "gone" if gone else "failing", now)
-        if url is None:
+        if not await self._endpoints.switch_off(tx, delivery, "gone" if gone else "failing", now):
             return
         kind = f"{ALERT_PREFIX}webhook_endpoint_disabled"
         payload = {

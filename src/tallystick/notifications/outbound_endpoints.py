@@ -102,6 +102,9 @@ class EndpointService:
                 await self._repository.resume(tx, new.id, self._clock.wall())
             elif "enabled" in changes and not new.enabled:
                 new = replace(new, disabled_reason="manual")
+            if new.url != old.url:
+                # What the old address failed at is not the new one's.
+                new = replace(new, failing_since=None)
             await self._repository.save(tx, new)
             return new
 

@@ -296,35 +296,49 @@ class EndpointRepository:
             wall,
         )
 
-    async def succeeded(self, tx: Transaction, endpoint_id: UUID) -> None:
-        await tx.execute(
-            "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL", endpoint_id
+    async def moved(self, tx: Transaction, delivery: Delivery) -> bool:
+        """Whether the endpoint has another address by now than the one that a delivery was sent to."""
+        return bool(
+            await tx.fetchval(
+                "SELECT url <> $2 FROM webhook_endpoints WHERE id = $1", delivery.endpoint_id, delivery.url
+            )
         )
 
-    async def failed(self, tx: Transaction, endpoint_id: UUID, wall: datetime) -> datetime:
-        """Note a failure; since when there was no success."""
+    async def succeeded(self, tx: Transaction, delivery: Delivery) -> None:
+        await tx.execute(
+            """
+            UPDATE webhook_endpoints SET failing_since = NULL WHERE id = $1 AND url = $2 AND failing_since IS NOT NULL
+            """,
+            delivery.endpoint_id,
+            delivery.url,
+        )
+
+    async def failed(self, tx: Transaction, delivery: Delivery, wall: datetime) -> datetime | None:
+        """Note a failure; since when there was no success (None: the address is the endpoint's no more)."""
         since: datetime | None = await tx.fetchval(
             """
-            UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, $2) WHERE id = $1
+            UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, $3) WHERE id = $1 AND url = $2
             RETURNING failing_since
             """,
-            endpoint_id,
+            delivery.endpoint_id,
+            delivery.url,
             wall,
         )
-        return since or wall
+        return since
 
-    async def switch_off(self, tx: Transaction, endpoint_id: UUID, reason: str, now: datetime) -> str | None:
-        """Switch an endpoint off; its address, or None where that was done before."""
-        url: str | None = await tx.fetchval(
+    async def switch_off(self, tx: Transaction, delivery: Delivery, reason: str, now: datetime) -> bool:
+        """Switch off the endpoint that a delivery was sent to; False where that was done before, or it has moved."""
+        off = await tx.fetchval(
             """
-            UPDATE webhook_endpoints SET enabled = false, disabled_reason = $2, updated_at = $3
-            WHERE id = $1 AND enabled AND NOT deleted RETURNING url
+            UPDATE webhook_endpoints SET enabled = false, disabled_reason = $3, updated_at = $4
+            WHERE id = $1 AND url = $2 AND enabled AND NOT deleted RETURNING id
             """,
-            endpoint_id,
+            delivery.endpoint_id,
+            delivery.url,
             reason,
             now,
         )
-        return url
+        return off is not None
 
     # Deliveries
 

@@ -68,6 +68,11 @@ class WorkItem:
     payload: Mapping[str, Any]
     attempts: int
 
+    @property
+    def last_try(self) -> bool:
+        """Whether the item is given up if it fails by its own fault this time, too."""
+        return self.attempts + 1 >= _TRIES_MAX
+
 
 Handler: TypeAlias = Callable[[WorkItem], Awaitable[datetime | None]]
 """Does an item; what it returns is when (in business time) the same item is to be done again, None for never."""
@@ -316,7 +321,7 @@ class WorkRunner:
                 note_work(item.kind, "later")
 
     async def _give_back(self, item: WorkItem, error: str, delay: timedelta, lease: datetime, *, counted: bool) -> None:
-        if counted and item.attempts + 1 >= _TRIES_MAX:
+        if counted and item.last_try:
             log.error("work.dead", kind=item.kind, key=item.business_key, error=error)
             await self._queue.finish(item.id, lease, "dead")
             note_work(item.kind, "dead")

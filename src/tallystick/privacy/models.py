@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-__all__ = ["ErasedEvent", "Erasure", "Person", "Standing"]
+__all__ = ["ErasedEvent", "Erasure", "NamingEvent", "Person", "Standing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,15 @@ class Standing:
     open: list[UUID]
     disputes: list[UUID]
     attempts: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class NamingEvent:
+    """A stored event and all of Stripe's ids that it goes by: its order key, and what its object hangs on."""
+
+    id: UUID
+    object_key: str
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ class Place:
     """Rows of one table: `json` columns are redacted, `texts` searched for what is known, `sets` overwritten.
 
     Rows that only mention the person keep the rest of what they say. `by` is the column of Stripe's id, by which late
-    news finds its row.
+    news finds its row, and `key` the columns (with their types) by which rows are told apart and walked.
     """
 
     table: str
@@ -26,6 +26,7 @@ class Place:
     delete: bool = False
     mentions: bool = False
     by: str | None = None
+    key: Mapping[str, str] = field(default_factory=lambda: {"id": "uuid"})
 
 
 _OF_USER = "t.user_id = $1"
@@ -126,6 +127,11 @@ PLACES = (
         sets={"ours": "NULL", "stripe": "NULL", "history": "'[]'"},
     ),
     Place("import_refusals", f"t.object_id IN {_THEIRS}", delete=True),
+    # What was sold stands; who typed a name into it, or an address, is taken out.
+    Place(
+        "invoice_lines", "t.invoice_id IN (SELECT id FROM invoices WHERE user_id = $1)", texts=("description",),
+        key={"invoice_id": "uuid", "position": "integer"},
+    ),
 )  # fmt: skip
 """In this order: what leads to other rows comes after them."""
 

@@ -11,6 +11,7 @@ from tallystick.platform.database import Connection, Transaction
 from tallystick.privacy.models import Erasure, Person, Standing
 from tallystick.privacy.places import Place
 from tallystick.privacy.redaction import Redaction, known_values, mask, redact, told_values
+from tallystick.privacy.theirs import THEIRS
 
 __all__ = ["ErasureRepository"]
 
@@ -19,45 +20,19 @@ _PERSON = "id, external_id, email, name, locale, stripe_customer_id, created_at,
 _LIVE = "('incomplete', 'trialing', 'active', 'past_due', 'unpaid', 'paused')"
 _UNPAID = "('requires_payment_method', 'requires_confirmation', 'requires_action')"
 
+# An intent that pays an invoice is Stripe's: it ends with its invoice, and is refused to whoever would cancel it.
 _STANDING = f"""
     SELECT ARRAY(SELECT id FROM subscriptions WHERE user_id = $1 AND status IN {_LIVE} ORDER BY id),
-        ARRAY(SELECT id FROM payments WHERE user_id = $1 AND stripe_status IN {_UNPAID} ORDER BY id),
+        ARRAY(SELECT id FROM payments WHERE user_id = $1 AND claimed AND stripe_status IN {_UNPAID} ORDER BY id),
         ARRAY(SELECT id FROM payments WHERE user_id = $1 AND stripe_status IN ('processing', 'requires_capture')
               ORDER BY id),
         ARRAY(SELECT d.id FROM disputes d JOIN payments p ON p.id = d.payment_id
               WHERE p.user_id = $1 AND d.status LIKE ANY ('{{%needs_response,%under_review}}') ORDER BY d.id),
         ARRAY(SELECT id FROM attempts WHERE user_id = $1 AND state IN ('requested', 'unknown') ORDER BY id)
 """
-_CAPTURE = """
-    WITH customer AS (
-        SELECT stripe_customer_id AS id FROM customers WHERE user_id = $1
-        UNION SELECT stripe_customer_id FROM users WHERE id = $1
-    ), payment AS (
-        SELECT id, stripe_payment_intent_id, payment_method FROM payments WHERE user_id = $1
-    ), charge AS (
-        SELECT c.stripe_charge_id, c.payment_method FROM charges c JOIN payment p ON p.id = c.payment_id
-    )
+_CAPTURE = f"""
     INSERT INTO erased_objects (stripe_id, erasure_id)
-    SELECT stripe_id, $2 FROM (
-        SELECT id AS stripe_id FROM customer
-        UNION SELECT stripe_payment_intent_id FROM payment
-        UNION SELECT payment_method FROM payment
-        UNION SELECT stripe_charge_id FROM charge
-        UNION SELECT payment_method FROM charge
-        UNION SELECT r.stripe_refund_id FROM refunds r JOIN payment p ON p.id = r.payment_id
-        UNION SELECT d.stripe_dispute_id FROM disputes d JOIN payment p ON p.id = d.payment_id
-        UNION SELECT stripe_payment_method_id FROM payment_methods
-              WHERE user_id = $1 OR stripe_customer_id IN (SELECT id FROM customer)
-        UNION SELECT stripe_setup_intent_id FROM setup_intents WHERE user_id = $1
-        UNION SELECT payment_method FROM setup_intents WHERE user_id = $1
-        UNION SELECT stripe_subscription_id FROM subscriptions WHERE user_id = $1
-        UNION SELECT stripe_invoice_id FROM invoices WHERE user_id = $1
-        UNION SELECT stripe_schedule_id FROM subscription_schedules
-              WHERE stripe_customer_id IN (SELECT id FROM customer)
-        UNION SELECT stripe_promotion_code_id FROM promotion_codes
-              WHERE stripe_customer_id IN (SELECT id FROM customer)
-    ) theirs
-    WHERE stripe_id IS NOT NULL
+    SELECT stripe_id, $2 FROM ({THEIRS}) theirs WHERE stripe_id IS NOT NULL
     ON CONFLICT DO NOTHING
 """
 _KNOWN = """
@@ -232,18 +207,22 @@ class ErasureRepository:
     # Places
 
     async def redact_rows(
-        self, tx: Transaction, place: Place, erasure: Erasure, who: Redaction, *, after: UUID, limit: int
-    ) -> tuple[int, UUID | None]:
-        """The next rows of a place: how many, and the last one's id (None: that was all)."""
+        self, tx: Transaction, place: Place, erasure: Erasure, who: Redaction, *, after: str | None, limit: int
+    ) -> tuple[int, str | None]:
+        """The next rows of a place: how many, and the last one's key (None: that was all)."""
+        keys = ", ".join(f"t.{name}" for name in place.key)
+        begun = after.split() if after else []
+        marks = ", ".join(f"${number}::text::{kind}" for number, kind in enumerate(place.key.values(), 3))
+        beyond = f"({keys}) > ({marks})" if begun else "true"
         rows = await tx.fetch(
-            f"SELECT {_selected(place)} FROM {place.table} t WHERE t.id > $3 AND ({place.rows}) "
-            f"AND $1::uuid IS NOT NULL AND $2::uuid IS NOT NULL ORDER BY t.id LIMIT {limit:d} FOR NO KEY UPDATE",
+            f"SELECT {_selected(place)} FROM {place.table} t WHERE {beyond} AND ({place.rows}) "
+            f"AND $1::uuid IS NOT NULL AND $2::uuid IS NOT NULL ORDER BY {keys} LIMIT {limit:d} FOR NO KEY UPDATE",
             erasure.user_id,
             erasure.id,
-            after,
+            *begun,
         )
         await self._rewrite(tx, place, rows, who)
-        return len(rows), rows[-1]["id"] if len(rows) == limit else None
+        return len(rows), " ".join(str(rows[-1][name]) for name in place.key) if len(rows) == limit else None
 
     async def delete_rows(self, tx: Transaction, place: Place, erasure: Erasure, limit: int) -> int:
         status = await tx.execute(
@@ -266,18 +245,19 @@ class ErasureRepository:
     async def _rewrite(self, tx: Transaction, place: Place, rows: Sequence[Any], who: Redaction) -> None:
         clean = mask if place.mentions else redact
         columns = [*place.json, *place.texts]
-        changes = [f"{name} = ${number}" for number, name in enumerate(columns, 2)]
+        row_of = " AND ".join(f"{name} = ${number}" for number, name in enumerate(place.key, 1))
+        changes = [f"{name} = ${number}" for number, name in enumerate(columns, len(place.key) + 1)]
         changes += [f"{name} = {value}" for name, value in place.sets.items()]
         values = [
             [
-                row["id"],
+                *(row[name] for name in place.key),
                 *(clean({name: row[name]}, who)[name] for name in place.json),
                 *(who.text(row[name]) if row[name] is not None else None for name in place.texts),
             ]
             for row in rows
         ]
         if values:
-            await tx.executemany(f"UPDATE {place.table} SET {', '.join(changes)} WHERE id = $1", values)
+            await tx.executemany(f"UPDATE {place.table} SET {', '.join(changes)} WHERE {row_of}", values)
 
     async def rename_in_audit(self, tx: Transaction, external_id: str, pseudonym: str) -> int:
         """Give the person's acts the pseudonym; what was done, and when, stands."""
@@ -299,4 +279,4 @@ class ErasureRepository:
 
 
 def _selected(place: Place) -> str:
-    return ", ".join(f"t.{name}" for name in ("id", *place.json, *place.texts))
+    return ", ".join(f"t.{name}" for name in (*place.key, *place.json, *place.texts))

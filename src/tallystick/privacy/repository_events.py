@@ -5,10 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from tallystick.platform.database import Connection, Transaction
-from tallystick.privacy.models import ErasedEvent
+from tallystick.privacy.models import ErasedEvent, NamingEvent
+from tallystick.privacy.theirs import NAMES
 from tallystick.webhooks.repository_archive import ARCHIVED_PAYLOAD
 
-__all__ = ["ErasedEventRepository"]
+__all__ = ["ErasedEventRepository", "names_in"]
 
 _EVENT = """
     e.id, e.created_at, e.seq, e.object_key, coalesce(e.payload, a.payload)::text, coalesce(e.raw, a.raw),
@@ -18,10 +19,17 @@ _EVENTS = f"""
     SELECT {_EVENT} FROM webhook_events e {ARCHIVED_PAYLOAD} WHERE e.id = ANY ($1) ORDER BY e.id
     FOR NO KEY UPDATE OF e
 """
-# Of kinds that the mirror has no rows of. All that names a customer is in that customer's lane.
+# Of kinds that the mirror has no rows of: all that names a customer is in that customer's lane, and of the rest no kind
+# that is applied names a payment by anything but its own key. What an object is named by is its id, or the whole of it.
 _UNMIRRORED = f"""
-    SELECT {_EVENT}, coalesce(e.payload, a.payload) #>> '{{data,object,customer}}' = ANY ($1)
-    FROM (SELECT * FROM webhook_events WHERE id > $2 AND lane = ANY ($3) ORDER BY id LIMIT $4) e {ARCHIVED_PAYLOAD}
+    SELECT e.id, e.object_key, array_remove(e.object_key || ARRAY(
+        SELECT coalesce(named.by #>> ARRAY[name, 'id'], named.by ->> name) FROM unnest($4::text[]) AS name
+    ), NULL) AS names
+    FROM (
+        SELECT id, created_at, object_key, payload, archived_at FROM webhook_events
+        WHERE id > $1 AND (lane = ANY ($2) OR state <> 'processed') ORDER BY id LIMIT $3
+    ) e {ARCHIVED_PAYLOAD}
+    CROSS JOIN LATERAL (SELECT coalesce(e.payload, a.payload) #> '{{data,object}}' AS by OFFSET 0) named
     ORDER BY e.id
 """
 
@@ -80,12 +88,21 @@ class ErasedEventRepository:
         return [ErasedEvent(*row) for row in await tx.fetch(_EVENTS, event_ids)]
 
     async def next_unmirrored(
-        self, tx: Transaction, customers: Sequence[str], lanes: Sequence[int], after: UUID, limit: int
-    ) -> tuple[Sequence[ErasedEvent], UUID | None]:
-        """Events among the next `limit` of these lanes that name one of these customers; the last id looked at."""
-        rows = await tx.fetch(_UNMIRRORED, customers, after, lanes, limit)
-        found = [ErasedEvent(*row[:-1]) for row in rows if row[-1]]
-        return found, rows[-1]["id"] if len(rows) == limit else None
+        self, connection: Connection, lanes: Sequence[int], after: UUID, limit: int
+    ) -> tuple[Sequence[NamingEvent], UUID | None]:
+        """The next `limit` events that may be somebody's whose customers have these lanes; the last id looked at."""
+        rows = await connection.fetch(_UNMIRRORED, after, lanes, limit, NAMES)
+        found = [NamingEvent(row[0], row[1], frozenset(row[2])) for row in rows]
+        return found, found[-1].id if len(rows) == limit else None
+
+    async def theirs(self, connection: Connection, erasure_id: UUID, names: Collection[str]) -> set[str]:
+        """Those of these ids of Stripe's that were the person's."""
+        rows = await connection.fetch(
+            "SELECT stripe_id FROM erased_objects WHERE erasure_id = $1 AND stripe_id = ANY ($2)",
+            erasure_id,
+            list(names),
+        )
+        return {row[0] for row in rows}
 
     async def rewrite(self, tx: Transaction, events: Sequence[ErasedEvent]) -> None:
         """Store what is left of these events, each where it is."""
@@ -116,6 +133,17 @@ class ErasedEventRepository:
             data,
         )
 
+    async def line_texts(self, connection: Connection, stripe_invoice_ids: Collection[str]) -> dict[str, str | None]:
+        """What the lines of these invoices say, by Stripe's id of the line."""
+        rows = await connection.fetch(
+            """
+            SELECT l.stripe_line_id, l.description FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
+            WHERE i.stripe_invoice_id = ANY ($1)
+            """,
+            list(stripe_invoice_ids),
+        )
+        return {row[0]: row[1] for row in rows}
+
     async def note(self, tx: Transaction, erasure_id: UUID, wall: datetime) -> None:
         """Late news of an erased person came, and was redacted."""
         await tx.execute(
@@ -127,3 +155,8 @@ class ErasedEventRepository:
             erasure_id,
             wall,
         )
+
+
+def names_in(events: Sequence[NamingEvent]) -> set[str]:
+    """All that these events go by."""
+    return set().union(*(event.names for event in events))

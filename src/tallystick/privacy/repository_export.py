@@ -1,10 +1,11 @@
 """SQL of an export: everything that is held about one user, read in pages, as JSON text from the database."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from tallystick.platform.database import Connection
+from tallystick.privacy.theirs import CUSTOMERS, OBJECTS, THEIRS
 from tallystick.webhooks.repository_archive import ARCHIVED_PAYLOAD
 
 __all__ = ["SECTIONS", "ExportRepository", "Section", "Theirs"]
@@ -60,6 +61,8 @@ SECTIONS = (
         shows=f"to_jsonb(t) - {_PLUMBING} || jsonb_build_object("
         f"'lines', {_all_of('invoice_lines', 'l', 'l.invoice_id = t.id', 'l.position')})",
     ),
+    Section("subscription_schedules", "subscription_schedules", rows=f"t.stripe_customer_id IN {CUSTOMERS}"),
+    Section("promotion_codes", "promotion_codes", rows=f"t.stripe_customer_id IN {CUSTOMERS}"),
     Section("checkout_sessions", "checkout_sessions"),
     Section("mails", "mails", shows=_only("id", "template", "recipient", "locale", "subject", "state", "due_at",
                                           "finished_at")),
@@ -75,16 +78,17 @@ SECTIONS = (
 )  # fmt: skip
 """In the order in which they stand in an export."""
 
-_THEIRS = (
-    ("customers", "stripe_customer_id", "t.user_id = $1"),
-    ("payment_methods", "stripe_payment_method_id", "t.user_id = $1"),
-    ("payments", "stripe_payment_intent_id", "t.user_id = $1"),
-    ("charges", "stripe_charge_id", "t.payment_id IN (SELECT id FROM payments WHERE user_id = $1)"),
-    ("setup_intents", "stripe_setup_intent_id", "t.user_id = $1"),
-    ("subscriptions", "stripe_subscription_id", "t.user_id = $1"),
-    ("invoices", "stripe_invoice_id", "t.user_id = $1"),
-    ("users", "NULL", "t.id = $1"),
+_SHOWN = " UNION ALL ".join(
+    f"SELECT {column} AS stripe_id FROM {table} t WHERE {rows}" for table, column, rows in OBJECTS
 )
+_NAMED = f"""
+    SELECT found.stripe_id, found.stripe_id IN (SELECT stripe_id FROM ({_SHOWN}) shown WHERE stripe_id = ANY ($2))
+    FROM (
+        SELECT stripe_id FROM ({THEIRS}) theirs WHERE stripe_id = ANY ($2)
+        UNION SELECT stripe_id FROM erased_objects
+        WHERE stripe_id = ANY ($2) AND erasure_id = (SELECT id FROM erasures WHERE user_id = $1)
+    ) found
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class ExportRepository:
 
     async def theirs(self, connection: Connection, user_id: UUID) -> AsyncGenerator[Theirs, None]:
         """All that is the user's, page by page. `connection` must be free between the pages."""
-        for table, stripe_id, rows in _THEIRS:
+        for table, stripe_id, rows in OBJECTS:
             after: UUID | None = _START
             while after is not None:
                 found = await connection.fetch(
@@ -129,17 +133,35 @@ class ExportRepository:
                 after = found[-1][0] if len(found) == _PAGE else None
                 yield Theirs([str(row[0]) for row in found], [row[1] for row in found if row[1]])
 
+    async def customers(self, connection: Connection, user_id: UUID) -> Sequence[str]:
+        """Stripe's ids of the user's customers, deleted ones too."""
+        return [row[0] for row in await connection.fetch(f"SELECT * FROM {CUSTOMERS} found", user_id)]
+
+    async def named(self, connection: Connection, user_id: UUID, names: Collection[str]) -> tuple[set[str], set[str]]:
+        """Those of these ids of Stripe's that are the user's, or were; and those that `theirs` shows."""
+        rows = await connection.fetch(_NAMED, user_id, list(names))
+        return {row[0] for row in rows}, {row[0] for row in rows if row[1]}
+
     async def events(self, connection: Connection, stripe_ids: Sequence[str], *, payloads: bool) -> Sequence[str]:
         """The stored events about these objects."""
+        return await self._events(connection, "e.object_key = ANY ($1::text[])", stripe_ids, payloads=payloads)
+
+    async def events_by_id(self, connection: Connection, ids: Sequence[UUID], *, payloads: bool) -> Sequence[str]:
+        """These stored events."""
+        return await self._events(connection, "e.id = ANY ($1::uuid[])", ids, payloads=payloads)
+
+    async def _events(
+        self, connection: Connection, which: str, values: Sequence[str] | Sequence[UUID], *, payloads: bool
+    ) -> Sequence[str]:
         shown = ", 'payload', coalesce(e.payload, a.payload)" if payloads else ""
         rows = await connection.fetch(
             f"""
             SELECT jsonb_build_object('id', e.stripe_event_id, 'type', e.event_type, 'object', e.object_id,
                 'created', e.event_created_at, 'received', e.created_at, 'source', e.source{shown})::text
             FROM webhook_events e {ARCHIVED_PAYLOAD if payloads else ""}
-            WHERE e.object_key = ANY ($1) ORDER BY e.object_key, e.seq
+            WHERE {which} ORDER BY e.object_key, e.seq
             """,
-            stripe_ids,
+            values,
         )
         return [row[0] for row in rows]
 

@@ -19,6 +19,7 @@ from tallystick.core.errors import DomainError, NotFound, Unavailable
 from tallystick.core.ids import parse_uuid
 from tallystick.customers.service import StripeCustomerService
 from tallystick.customers.service_commands import CustomerCommands
+from tallystick.notifications.alerts import queue_alert
 from tallystick.payments.models_requests import CancelRequest as CancelPayment
 from tallystick.payments.service import StripePaymentService
 from tallystick.platform.auth import Actor
@@ -139,11 +140,20 @@ class ErasureService:
             return await self._repository.lock(tx, erasure.id)
 
     async def erase_due(self, item: WorkItem) -> None:
-        """A work item of an erasure; raises `Retry`."""
+        """A work item of an erasure; raises `Retry`. Staff are told when it is given up: nobody else looks after it."""
         async with self._database.connection() as connection:
             erasure = await self._repository.of_user(connection, UUID(item.payload["user_id"]))
-        if erasure is not None and erasure.state == "open":
+        if erasure is None or erasure.state != "open":
+            return
+        try:
             await self.carry_out(erasure)
+        except Retry as retry:
+            if retry.counted and item.last_try:
+                user = str(erasure.user_id)
+                async with self._database.transaction() as tx:
+                    facts = {"user": user, "error": str(retry)}
+                    await queue_alert(tx, "erasure_stuck", user, facts, due_at=self._clock.now())
+            raise
 
     async def restored(self, item: WorkItem) -> None:
         """Erase again whom an older database does not know to be erased; raises `Retry` while something is open."""
@@ -167,14 +177,14 @@ class ErasureService:
         actor = Actor(erasure.user_id, erasure.requested_by.partition(":")[2], frozenset({"admin"}))
         async with self._database.connection() as connection:
             standing = await self._repository.standing(connection, erasure.user_id)
-        for payment_id in standing.unpaid:
-            request = _request(erasure, "cancel", payment_id)
-            wanted = CancelPayment(reason="requested_by_customer")
-            await _settle(self._payments.cancel(actor, str(payment_id), request, wanted))
         for subscription_id in standing.subscriptions if erasure.cancel_subscriptions else ():
             request = _request(erasure, "end", subscription_id)
             wanted_end = CancelSubscription(when="now")
             await _settle(self._subscriptions.cancel(actor, str(subscription_id), request, wanted_end))
+        for payment_id in standing.unpaid:
+            request = _request(erasure, "cancel", payment_id)
+            wanted = CancelPayment(reason="requested_by_customer")
+            await _settle(self._payments.cancel(actor, str(payment_id), request, wanted))
         async with self._database.connection() as connection:
             customers = await self._repository.customers(connection, erasure.user_id)
         for customer in customers:

@@ -1,6 +1,6 @@
 """`ExportService`: all that is held about a user, as one JSON document that is made while it is read."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import UTC
 from uuid import UUID
@@ -8,13 +8,19 @@ from uuid import UUID
 import msgspec
 
 from tallystick.core.clock import Clock
-from tallystick.platform.database import Database
+from tallystick.core.ids import lane_of
+from tallystick.platform.database import Connection, Database
 from tallystick.privacy.models import Person
+from tallystick.privacy.repository_events import ErasedEventRepository, names_in
 from tallystick.privacy.repository_export import SECTIONS, ExportRepository, Section
+from tallystick.webhooks.models import LANES
 
 __all__ = ["ExportService"]
 
 FORMAT = 1
+
+_LOOKED_AT = 2000
+_START = UUID(int=0)
 
 
 class ExportService:
@@ -24,6 +30,7 @@ class ExportService:
         self._database = database
         self._clock = clock
         self._repository = ExportRepository()
+        self._stored = ErasedEventRepository()
 
     async def export(self, person: Person, *, payloads: bool = False) -> AsyncIterator[bytes]:
         """The document in pieces. It ends with `"complete": true`; one that does not was broken off.
@@ -60,6 +67,22 @@ class ExportService:
         ):
             async for theirs in pages:
                 yield list(await self._repository.events(connection, theirs.stripe_ids, payloads=payloads))
+        after: UUID | None = _START
+        async with self._database.connection() as connection:
+            customers = await self._repository.customers(connection, user_id)
+        lanes = sorted({lane_of(customer, LANES) for customer in customers})
+        while after is not None:
+            async with self._database.connection() as connection:
+                ids, after = await self._unmirrored(connection, user_id, lanes, after)
+                yield list(await self._repository.events_by_id(connection, ids, payloads=payloads))
+
+    async def _unmirrored(
+        self, connection: Connection, user_id: UUID, lanes: Sequence[int], after: UUID
+    ) -> tuple[list[UUID], UUID | None]:
+        """Events that name something of the user's and are about nothing that the mirror has; where to go on."""
+        looked_at, last = await self._stored.next_unmirrored(connection, lanes, after, _LOOKED_AT)
+        theirs, shown = await self._repository.named(connection, user_id, names_in(looked_at))
+        return [event.id for event in looked_at if theirs & event.names and event.object_key not in shown], last
 
     async def _audit(self, user_id: UUID) -> AsyncIterator[list[str]]:
         async with (

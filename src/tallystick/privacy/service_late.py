@@ -19,18 +19,20 @@ from msgspec import Struct
 from tallystick.core.clock import Clock
 from tallystick.platform.database import Connection, Transaction
 from tallystick.platform.work import enqueue
+from tallystick.privacy.lines import LINE, Texts, fact_with_texts, invoices_in, with_texts
 from tallystick.privacy.places import BY_STRIPE_ID
 from tallystick.privacy.redaction import META_ERASED, Fact, Redaction, redact, redact_fact
 from tallystick.privacy.repository import ErasureRepository
 from tallystick.privacy.repository_events import ErasedEventRepository
 from tallystick.privacy.service import RESTORED_WORK
+from tallystick.privacy.theirs import NAMES
 from tallystick.webhooks.models import Applied, ClaimedEvent
 
 __all__ = ["LateNews"]
 
 log = structlog.get_logger()
 
-_CUSTOMER = re.compile(r'"(cus_[A-Za-z0-9_]+)"')
+_NAME = re.compile(r'"((?:cus|pi|ch|py|pm|seti|sub|in)_[A-Za-z0-9_]+)"')
 _STRIPE_ID = re.compile(r"[a-z]+_[A-Za-z0-9_]+\Z")
 # What belongs to nobody, though an event about it may name a customer.
 _SHARED = ("prod_", "price_", "plan_", "txr_", "evt_")
@@ -56,11 +58,13 @@ class LateNews:
         if not any(hits.values()):
             return events
         who = await self._whom(tx, hits.values())
+        told = [_read(event) for event in events if hits[event.id] and f'"{LINE}"' in (event.data or "")]
+        texts = await self._texts(tx, invoices_in(told))
         clean: dict[UUID, ClaimedEvent] = {}
         for event in events:
             if (erasure := hits[event.id]) is None or event.data is None:
                 continue
-            clean[event.id] = replace(event, data=_clean(event, who[erasure]))
+            clean[event.id] = replace(event, data=_clean(event, who[erasure], texts))
             if event.object_id is not None and _own(event.object_id):
                 await self._events.add_objects(tx, erasure, {event.object_id})
             await self._events.note(tx, erasure, self._clock.wall())
@@ -72,18 +76,20 @@ class LateNews:
         """Objects that were just recorded in `tx`, as they may be stored; their rows are redacted, too."""
         if not await self._anybody_erased(tx):
             return applied
-        named = [{one.object_id, one.object_key, *_customers(one.obj)} for one in applied]
+        named = [{one.object_id, one.object_key, *_named_in(one.obj)} for one in applied]
         erased = await self._events.erased(tx, set().union(*named) if named else set())
         if not erased:
             return applied
         who = await self._whom(tx, erased.values())
+        theirs = [one.obj for one, names in zip(applied, named, strict=True) if _first(names, erased)]
+        texts = await self._texts(tx, invoices_in(theirs))
         found = []
         for one, names in zip(applied, named, strict=True):
             erasure = _first(names, erased)
             if erasure is None:
                 found.append(one)
                 continue
-            found.append(replace(one, obj=redact(one.obj, who[erasure])))
+            found.append(replace(one, obj=with_texts(redact(one.obj, who[erasure]), texts)))
             await self._events.add_objects(tx, erasure, {one.object_id})
             for place in BY_STRIPE_ID.values():
                 await self._repository.redact_object(tx, place, one.object_id, who[erasure])
@@ -95,9 +101,12 @@ class LateNews:
             return list(facts)
         named = [_named_by(fact) for fact in facts]
         erased = await self._events.erased(connection, set().union(*named) if named else set())
-        who = await self._whom(connection, erased.values()) if erased else {}
+        if not erased:
+            return list(facts)
+        who = await self._whom(connection, erased.values())
+        texts = await self._texts(connection, set().union(*named))
         return [
-            redact_fact(fact, who[erasure]) if (erasure := _first(names, erased)) else fact
+            fact_with_texts(redact_fact(fact, who[erasure]), texts) if (erasure := _first(names, erased)) else fact
             for fact, names in zip(facts, named, strict=True)
         ]
 
@@ -105,6 +114,10 @@ class LateNews:
         # What was erased stays erased: only a no has to be asked for again.
         self._anybody = self._anybody or await self._events.any(connection)
         return self._anybody
+
+    async def _texts(self, connection: Connection, names: Collection[str]) -> Texts:
+        invoices = {name for name in names if name.startswith("in_")}
+        return await self._events.line_texts(connection, invoices) if invoices else {}
 
     async def _whom(self, connection: Connection, erasures: Collection[UUID | None]) -> dict[UUID, Redaction]:
         found = await self._events.pseudonyms(connection, {erasure for erasure in erasures if erasure})
@@ -124,32 +137,39 @@ class LateNews:
                 await enqueue(tx, RESTORED_WORK, key, {"customer": customer}, due_at=self._clock.now())
 
 
-def _clean(event: ClaimedEvent, who: Redaction) -> str | None:
+def _read(event: ClaimedEvent) -> Any:
+    """What an event says; nothing where that cannot be read."""
+    try:
+        return json.loads(event.data or "")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _clean(event: ClaimedEvent, who: Redaction, texts: Texts) -> str | None:
     """An event's data, redacted. None where that fails: the event is not applied then, and the rest of its lane is."""
     try:
-        return json.dumps(redact(json.loads(event.data or ""), who))
+        return json.dumps(with_texts(redact(json.loads(event.data or ""), who), texts))
     except (ValueError, TypeError, RecursionError):
         log.exception("erasure.event_not_redacted", event_id=str(event.id))
         return None
 
 
 def _named(event: ClaimedEvent) -> set[str]:
-    """What an event is about: its object, what that hangs on, and every customer it names."""
-    names = {event.object_key, *_CUSTOMER.findall(event.data or "")}
+    """What an event is about: its object, what that hangs on, and every customer, payment, card and so on it names."""
+    names = {event.object_key, *_NAME.findall(event.data or "")}
     return names | {event.object_id} if event.object_id else names
 
 
 def _named_by(fact: Struct) -> set[str]:
     value = getattr(fact, "value", None)
-    names = {getattr(value, name, None) for name in ("id", "customer", "payment_intent", "charge")}
+    names = {getattr(value, name, None) for name in ("id", *NAMES)}
     return {name for name in names if isinstance(name, str)}
 
 
-def _customers(obj: Mapping[str, Any]) -> set[str]:
-    customer = obj.get("customer")
-    if isinstance(customer, Mapping):
-        customer = customer.get("id")
-    return {customer} if isinstance(customer, str) else set()
+def _named_in(obj: Mapping[str, Any]) -> set[str]:
+    named = (obj.get(name) for name in NAMES)
+    ids = (one.get("id") if isinstance(one, Mapping) else one for one in named)
+    return {one for one in ids if isinstance(one, str)}
 
 
 def _first(names: Collection[str], erased: Mapping[str, UUID]) -> UUID | None:

@@ -17,7 +17,7 @@ from tallystick.privacy.models import ErasedEvent, Erasure
 from tallystick.privacy.places import PLACES
 from tallystick.privacy.redaction import Redaction, known_values, redact
 from tallystick.privacy.repository import ErasureRepository
-from tallystick.privacy.repository_events import ErasedEventRepository
+from tallystick.privacy.repository_events import ErasedEventRepository, names_in
 from tallystick.webhooks.models import LANES
 
 __all__ = ["ErasureWalk"]
@@ -67,9 +67,9 @@ class ErasureWalk:
             rows = await self._repository.delete_rows(tx, place, erasure, _BATCH)
             cursor = str(_START) if rows == _BATCH else None
         else:
-            after = UUID(erasure.cursor) if erasure.cursor else _START
-            rows, last = await self._repository.redact_rows(tx, place, erasure, who, after=after, limit=_BATCH)
-            cursor = str(last) if last else None
+            rows, cursor = await self._repository.redact_rows(
+                tx, place, erasure, who, after=erasure.cursor, limit=_BATCH
+            )
         removed = {place.table: rows}
         if cursor is not None:
             await self._note(tx, erasure, "places", str(number), cursor, removed)
@@ -94,11 +94,13 @@ class ErasureWalk:
         )
 
     async def _unmirrored(self, tx: Transaction, erasure: Erasure, who: Redaction) -> None:
-        """Events about what the mirror has no rows of, and that name the customer."""
+        """Events about what the mirror has no rows of, and that name a customer, a payment or a card of theirs."""
         customers = await self._events.customers_of(tx, erasure.id)
         lanes = sorted({lane_of(customer, LANES) for customer in customers})
         after = UUID(erasure.cursor) if erasure.cursor else _START
-        found, last = await self._events.next_unmirrored(tx, customers, lanes, after, _LOOKED_AT)
+        looked_at, last = await self._events.next_unmirrored(tx, lanes, after, _LOOKED_AT)
+        theirs = await self._events.theirs(tx, erasure.id, names_in(looked_at))
+        found = await self._events.events(tx, [event.id for event in looked_at if theirs & event.names])
         removed = {"webhook_events": await self._redact(tx, found, who)}
         await self._events.add_objects(tx, erasure.id, {event.object_key for event in found})
         if last is not None:

@@ -92,7 +92,7 @@ class ProductOperation:
                 price = await self._stripe.create_price(params, f"{key}-{place}")
             except GatewayRejected:
                 # A product without the prices it was asked for is not on offer.
-                await self._stripe.archive_product(product.value.id, f"{key}-archive")
+                await self._archive(product.value.id, key)
                 raise
             except GatewayUnavailable as error:
                 # Of this price nothing happened; of the request as a whole something did.
@@ -100,6 +100,13 @@ class ProductOperation:
             prices.append(price.value)
             at = price.at
         return Answer(Made(product.value, prices), at, product.request_id, product.raw)
+
+    async def _archive(self, product_id: str, key: str) -> None:
+        try:
+            await self._stripe.archive_product(product_id, f"{key}-archive")
+        except GatewayUnavailable as error:
+            # Of the archiving nothing happened; the product is on offer.
+            raise GatewayOutcomeUnknown(str(error), request_id=error.request_id) from error
 
     async def look(self, attempt: Attempt) -> Answer[Made] | None:
         try:

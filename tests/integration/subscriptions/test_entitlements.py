@@ -57,6 +57,19 @@ async def test_of_several_subscriptions_the_best_counts(system: System) -> None:
     assert (await check(ann, switch))["entitled"] is False
 
 
+async def test_one_feature_alone_is_what_it_is_in_the_list(system: System) -> None:
+    level = unique("level")
+    _, silver = await make_price(system, features={level: "silver"})
+    _, gold = await make_price(system, features={level: "gold"})
+    ann = await subscriber(system)
+    await ann.subscribe(silver)
+    await system.advance("1h")
+    await ann.subscribe(gold)
+    listed = next(entry for entry in (await ann.entitlements())["data"] if entry["feature"] == level)
+    alone = await check(ann, level)
+    assert (listed["value"], alone["value"]) == ("gold", "gold")
+
+
 async def test_several_items_give_each_their_product(system: System) -> None:
     one, first = await make_price(system)
     two, second = await make_price(system, 300)

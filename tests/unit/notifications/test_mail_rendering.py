@@ -185,6 +185,7 @@ def test_alerts_of_each_kind_say_what_happened_and_what_to_do(renderer: Renderer
         "second_subscription": {"user": "ann", "subscription": "sub_2", "other_subscription": "sub_1"},
         "subscription_unclaimed": {"subscription": "sub_3", "customer": "cus_9"},
         "dunning_stuck": {"invoice": "in_1", "subscription": "sub_1", "error": "500 from Stripe"},
+        "erasure_stuck": {"user": "0197e4a1-5c3e-7d20-9b54-3f1c0a7d6e22", "error": "PAYMENT_NOT_CANCELABLE"},
         "webhook_endpoint_disabled": {
             "webhook_endpoint": "0197e4a1-5c3e-7d20-9b54-3f1c0a7d6e21",
             "failing_since": "2026-03-01T08:00:00+00:00",
