@@ -245,7 +245,7 @@ class ErasureRepository:
     async def _rewrite(self, tx: Transaction, place: Place, rows: Sequence[Any], who: Redaction) -> None:
         clean = mask if place.mentions else redact
         columns = [*place.json, *place.texts]
-        row_of = " AND ".join(f"{name} = ${number}" for number, name in enumerate(place.key, 1))
+        where = " AND ".join(f"{name} = ${number}" for number, name in enumerate(place.key, 1))
         changes = [f"{name} = ${number}" for number, name in enumerate(columns, len(place.key) + 1)]
         changes += [f"{name} = {value}" for name, value in place.sets.items()]
         values = [
@@ -257,7 +257,7 @@ class ErasureRepository:
             for row in rows
         ]
         if values:
-            await tx.executemany(f"UPDATE {place.table} SET {', '.join(changes)} WHERE {row_of}", values)
+            await tx.executemany(f"UPDATE {place.table} SET {', '.join(changes)} WHERE {where}", values)
 
     async def rename_in_audit(self, tx: Transaction, external_id: str, pseudonym: str) -> int:
         """Give the person's acts the pseudonym; what was done, and when, stands."""

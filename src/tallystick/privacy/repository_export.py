@@ -151,7 +151,7 @@ class ExportRepository:
         return await self._events(connection, "e.id = ANY ($1::uuid[])", ids, payloads=payloads)
 
     async def _events(
-        self, connection: Connection, which: str, values: Sequence[str] | Sequence[UUID], *, payloads: bool
+        self, connection: Connection, where: str, values: Sequence[str] | Sequence[UUID], *, payloads: bool
     ) -> Sequence[str]:
         shown = ", 'payload', coalesce(e.payload, a.payload)" if payloads else ""
         rows = await connection.fetch(
@@ -159,7 +159,7 @@ class ExportRepository:
             SELECT jsonb_build_object('id', e.stripe_event_id, 'type', e.event_type, 'object', e.object_id,
                 'created', e.event_created_at, 'received', e.created_at, 'source', e.source{shown})::text
             FROM webhook_events e {ARCHIVED_PAYLOAD if payloads else ""}
-            WHERE {which} ORDER BY e.object_key, e.seq
+            WHERE {where} ORDER BY e.object_key, e.seq
             """,
             values,
         )
