@@ -6,7 +6,7 @@ from playwright.async_api import Route, expect
 
 from browser.billing import Billing, Catalogue, customer, fail_renewal
 from browser.checkout import taken
-from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
+from browser.watching import AT_A_WIDTH, OpenPage, Watch, check_at_each_width, check_page
 from subscribing import change, post
 from system import System, unique
 
@@ -16,7 +16,7 @@ SETTINGS = {
 }
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_what_is_overdue_is_paid_with_another_card(
     system: System, open_page: OpenPage, prices: Catalogue, size: str
 ) -> None:

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from browser.billing import Billing, Catalogue, customer, fail_renewal
 from browser.checkout import taken
-from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
+from browser.watching import AT_A_WIDTH, OpenPage, Watch, check_at_each_width, check_page
 from subscribing import SECURE_CARD, SLOW_CARD, post, promotion_code
 from system import System, unique
 
@@ -18,7 +18,7 @@ SETTINGS = {
 }
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_plan_is_changed_as_the_preview_showed(
     system: System, open_page: OpenPage, prices: Catalogue, size: str
 ) -> None:

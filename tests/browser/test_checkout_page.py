@@ -46,7 +46,7 @@ async def ready(system: System, open_page: OpenPage, size: str = "desktop", **fi
     return await Checkout(await open_page(size), session["url"]).open(), user
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_decline_after_decline_and_then_it_is_paid(system: System, open_page: OpenPage, size: str) -> None:
     checkout, user = await ready(system, open_page, size, success_url=SUCCESS, cancel_url="http://shop.test/cart")
     page = checkout.page
@@ -83,7 +83,7 @@ async def test_what_is_wrong_is_told_before_anything_is_asked(system: System, op
     await checkout.sees("Payment received")
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_the_bank_asks_and_is_answered_in_every_way(system: System, open_page: OpenPage, size: str) -> None:
     checkout, user = await ready(system, open_page, size)
     await checkout.pay("3D Secure")
@@ -105,7 +105,7 @@ async def test_the_bank_asks_and_is_answered_in_every_way(system: System, open_p
     assert await taken(system, user) == [1050]
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_slow_payment_is_on_its_way(system: System, open_page: OpenPage, size: str) -> None:
     checkout, user = await ready(system, open_page, size, success_url=SUCCESS, cancel_url="http://shop.test/cart")
     await checkout.pay_by_bank()

@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from browser.console import sign_in
-from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, SIZES, OpenPage, Watch, check_page
+from browser.watching import AT_A_WIDTH, SIZES, OpenPage, Watch, check_page
 from subscribing import plan, subscribed
 from system import System, token_for
 
@@ -37,7 +37,7 @@ async def told(page: Page, words: str) -> None:
     await expect(page.get_by_role("status")).to_contain_text(words)
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_failed_payment_is_found_and_why(shop: System, open_page: OpenPage, size: str) -> None:
     failed = (await shop.pay("pm_card_visa_chargeDeclinedInsufficientFunds", amount=9900, user="grace")).body["payment"]
     await shop.quiet()
@@ -89,7 +89,7 @@ async def test_a_refund_is_made_once(shop: System, open_page: OpenPage, size: st
     assert ("admin:root", "done") in [tuple(row) for row in entry]
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_dead_letter_is_replayed_and_what_drifted_repaired(
     shop: System, open_page: OpenPage, size: str
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Request, Route, expect
 
 from browser.checkout import Checkout, make_subscription_session, shop, taken
-from browser.watching import AT_A_WIDTH, AT_EACH_WIDTH, OpenPage, Watch, check_at_each_width, check_page
+from browser.watching import AT_A_WIDTH, OpenPage, Watch, check_at_each_width, check_page
 from subscribing import at_stripe, plan, post, subscribed
 from system import System, unique
 
@@ -37,7 +37,7 @@ async def ended(system: System, user: str) -> End:
     return [one["status"] for one in found], amounts, kept
 
 
-@AT_EACH_WIDTH
+@AT_A_WIDTH
 async def test_a_trial_saves_a_card_and_charges_nothing(system: System, open_page: OpenPage, size: str) -> None:
     urls = {"success_url": SUCCESS, "cancel_url": "http://shop.test/cart"}
     checkout, user = await ready(system, open_page, size, days=14, quantity=3, **urls)

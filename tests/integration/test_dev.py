@@ -191,7 +191,7 @@ def test_a_taken_port_is_named_with_its_option(dev: Dev, tmp_path: Path) -> None
         assert option in done.stderr
 
 
-@pytest.mark.parametrize("role", ["worker", "api", "sandbox", "mailbox"])
+@pytest.mark.parametrize("role", ["worker", "api", "sandbox", "mailbox"] if LONG else ["worker", "sandbox"])
 def test_a_killed_process_is_started_again(dev: Dev, role: str) -> None:
     before = dev.json()["pids"][role]
     os.kill(before, signal.SIGKILL)

@@ -82,7 +82,7 @@ async def copy_database(url: str, *, to: str | None = None) -> str:
         for _ in range(50):
             await _disconnect(admin, name)
             try:
-                await admin.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
+                await admin.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{name}" STRATEGY file_copy')
             except asyncpg.ObjectInUseError:
                 await asyncio.sleep(0.1)
             else:
