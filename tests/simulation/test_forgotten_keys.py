@@ -66,7 +66,7 @@ async def test_a_forgotten_key_of_a_refund_that_was_given_up(system: System) -> 
     assert (await refunds(system, one), await refunds(system, other)) == ([], [])
 
 
-@pytest.mark.parametrize("hours_ago", [0, 20])
+@pytest.mark.parametrize("hours_ago", [0, 20, 24 * 10])
 async def test_that_stripe_knows_the_key_of_other_parameters_is_no_refusal(
     system: System, monkeypatch: pytest.MonkeyPatch, hours_ago: int
 ) -> None:

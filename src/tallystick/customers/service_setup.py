@@ -35,8 +35,8 @@ __all__ = ["CREATE_SETUP", "SetupCommands", "SetupOperation", "SetupRecorder", "
 CREATE_SETUP = "setup_intent.create"
 _META_ATTEMPT = "tallystick_setup"
 _FINAL = frozenset({"succeeded", "canceled"})
-# A database that was restored may repeat what Stripe has done while it still knows the key.
-_LOOK_BACK = timedelta(days=2)
+# A database that was restored may repeat what Stripe has done while it still knows the key: a day at least.
+_LOOK_BACK = timedelta(days=30)
 
 
 class SetupRecorder:

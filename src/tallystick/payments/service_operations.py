@@ -23,8 +23,8 @@ from tallystick.webhooks.service import StripeWebhookService
 
 __all__ = ["payment_operations"]
 
-# A database that was restored may repeat what Stripe has done while it still knows the key.
-_LOOK_BACK = timedelta(days=2)
+# A database that was restored may repeat what Stripe has done while it still knows the key: a day at least.
+_LOOK_BACK = timedelta(days=30)
 
 
 def payment_operations(
